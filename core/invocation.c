@@ -1,0 +1,268 @@
+#include "core/invocation.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char DEFAULT_PATH[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+static void strings_add(struct strings *strings, const char *string)
+{
+	text_append(&strings->bytes, string, strlen(string) + 1);
+	strings->count++;
+}
+
+/* The pointers are made last, when the bytes move no more. */
+static int strings_seal(struct strings *strings)
+{
+	if (text_status(&strings->bytes))
+		return -ENOMEM;
+	strings->vector = calloc(strings->count + 1, sizeof *strings->vector);
+	if (!strings->vector)
+		return -ENOMEM;
+	const char *next = strings->bytes.data;
+	for (size_t i = 0; i < strings->count; i++) {
+		strings->vector[i] = next;
+		next += strlen(next) + 1;
+	}
+	return 0;
+}
+
+static void strings_finish(struct strings *strings)
+{
+	text_finish(&strings->bytes);
+	free(strings->vector);
+}
+
+/* One line of a text value: *line and its end; false behind the last. */
+static bool next_line(const struct value *value, const char **line, const char **end)
+{
+	const char *limit = value->bytes + value->size;
+	const char *start = *end ? *end + 1 : value->bytes;
+	do {
+		if (!start || start >= limit)
+			return false;
+		const char *newline = memchr(start, '\n', (size_t)(limit - start));
+		*line = start;
+		*end = newline ? newline : limit;
+		start = *end + 1;
+	} while (*line == *end);
+	return true;
+}
+
+/* True when a line of `env` sets or unsets the variable that `entry` (KEY=value) is about. */
+static bool is_overridden(const struct value *env, const char *entry)
+{
+	size_t key = strcspn(entry, "=");
+	const char *line = NULL, *end = NULL;
+	while (next_line(env, &line, &end)) {
+		bool unset = *line == '-';
+		size_t size = (size_t)(end - line) - unset;
+		if (size >= key && !memcmp(line + unset, entry, key) && (size == key || line[unset + key] == '='))
+			return true;
+	}
+	return false;
+}
+
+static bool is_ours(const char *entry)
+{
+	return !strncmp(entry, "PROCFS_MP=", 10) || !strncmp(entry, "PROCFS_MP_ID=", 13);
+}
+
+/* Within `env` the last line about a variable wins: it is the one that no later line overrides. */
+static void add_own_lines(struct strings *out, const struct value *env)
+{
+	const char *line = NULL, *end = NULL;
+	while (next_line(env, &line, &end)) {
+		struct value later = { (char *)(uintptr_t)end, (size_t)(env->bytes + env->size - end) };
+		if (*line == '-' || is_overridden(&later, line) || is_ours(line))
+			continue;
+		text_append(&out->bytes, line, (size_t)(end - line));
+		text_append(&out->bytes, "", 1);
+		out->count++;
+	}
+}
+
+static void add_default(struct strings *out, const struct value *env, const char *key, const char *value)
+{
+	struct text entry = {0};
+	text_printf(&entry, "%s=%s", key, value);
+	char *string = text_take(&entry, NULL);
+	if (!string)
+		out->bytes.failed = true;
+	else if (!is_overridden(env, string))
+		strings_add(out, string);
+	free(string);
+}
+
+static const char *find_variable(char *const *environment, const char *key)
+{
+	size_t size = strlen(key);
+	for (; *environment; environment++)
+		if (!strncmp(*environment, key, size) && (*environment)[size] == '=')
+			return *environment + size + 1;
+	return NULL;
+}
+
+static int build_environment(struct invocation *out, const struct process *process,
+			     const struct surroundings *from, const struct account *account)
+{
+	struct strings *environment = &out->environment;
+	const struct value *env = &process->configuration.env;
+	if (account) {
+		const char *lang = find_variable(from->environment, "LANG");
+		add_default(environment, env, "PATH", DEFAULT_PATH);
+		add_default(environment, env, "HOME", account->home);
+		add_default(environment, env, "USER", account->name);
+		add_default(environment, env, "LOGNAME", account->name);
+		add_default(environment, env, "SHELL", account->shell);
+		add_default(environment, env, "LANG", lang ? lang : "C.UTF-8");
+	} else {
+		for (char *const *entry = from->environment; *entry; entry++)
+			if (!is_overridden(env, *entry) && !is_ours(*entry))
+				strings_add(environment, *entry);
+	}
+	add_own_lines(environment, env);
+	text_printf(&environment->bytes, "PROCFS_MP=%s", from->mountpoint);
+	text_append(&environment->bytes, "", 1);
+	text_printf(&environment->bytes, "PROCFS_MP_ID=%" PRIu64, process->id);
+	text_append(&environment->bytes, "", 1);
+	environment->count += 2;
+	return strings_seal(environment);
+}
+
+static void add_path(struct strings *out, const char *directory, size_t size, const char *name)
+{
+	text_append(&out->bytes, directory, size);
+	if (size && directory[size - 1] != '/')
+		text_append(&out->bytes, "/", 1);
+	strings_add(out, name);
+}
+
+/* execvp(3)'s search; an empty element is the process's own directory. */
+static void add_search(struct strings *out, const char *path, const char *name)
+{
+	for (;;) {
+		size_t size = strcspn(path, ":");
+		add_path(out, size ? path : ".", size ? size : 1, name);
+		if (!path[size])
+			return;
+		path += size + 1;
+	}
+}
+
+static bool is_executable_image(const struct value *run)
+{
+	return (run->size >= 2 && !memcmp(run->bytes, "#!", 2)) || (run->size >= 4 && !memcmp(run->bytes, "\177ELF", 4));
+}
+
+/* What comes before the user's arguments, and where it is looked for. */
+static void choose_program(struct invocation *out, const struct process *process, const struct surroundings *from,
+			   const char *start)
+{
+	const struct configuration *c = &process->configuration;
+	if (!c->target.size) {
+		struct text script = {0};
+		text_printf(&script, "%s/%s/run", from->mountpoint, process->directory);
+		char *path = text_take(&script, NULL);
+		if (!path) {
+			out->candidates.bytes.failed = true;
+			return;
+		}
+		bool image = is_executable_image(&c->run);
+		if (!image)
+			strings_add(&out->arguments, "/bin/sh");
+		strings_add(&out->candidates, image ? path : "/bin/sh");
+		strings_add(&out->arguments, path);
+		free(path);
+		return;
+	}
+	const char *target = c->target.bytes;
+	strings_add(&out->arguments, target);
+	if (*target == '/') {
+		strings_add(&out->candidates, target);
+	} else if (strchr(target, '/')) {
+		add_path(&out->candidates, start, strlen(start), target);
+	} else {
+		const char *path = find_variable((char *const *)(uintptr_t)out->environment.vector, "PATH");
+		if (!path)
+			path = find_variable(from->environment, "PATH");
+		add_search(&out->candidates, path ? path : DEFAULT_PATH, target);
+	}
+}
+
+static void add_arguments(struct strings *out, const struct configuration *configuration)
+{
+	const char *word = NULL;
+	while ((word = words_next(&configuration->args, word)))
+		strings_add(out, word);
+	const char *line = NULL, *end = NULL;
+	while (next_line(&configuration->kwargs, &line, &end)) {
+		text_append(&out->bytes, "--", 2);
+		text_append(&out->bytes, line, (size_t)(end - line));
+		text_append(&out->bytes, "", 1);
+		out->count++;
+	}
+}
+
+static char *choose_directory(const struct value *cwd, const char *start)
+{
+	if (!cwd->size)
+		return strdup(start);
+	if (*cwd->bytes == '/')
+		return strdup(cwd->bytes);
+	struct text path = {0};
+	text_printf(&path, "%s/%s", start, cwd->bytes);
+	return text_take(&path, NULL);
+}
+
+bool invocation_needs_account(const struct process *process, const struct surroundings *from)
+{
+	return process->owner != from->uid;
+}
+
+int invocation_init(struct invocation *out, const struct process *process, const struct surroundings *from,
+		    const struct account *account)
+{
+	const struct configuration *c = &process->configuration;
+	const char *start = account ? "/" : from->base_directory;
+	mode_t mask = account ? 022 : from->umask;
+	*out = (struct invocation){
+		.spec = {
+			.flags = account ? LAUNCH_AS_USER : 0,
+			.uid = account ? account->uid : from->uid,
+			.gid = account ? account->gid : from->gid,
+			.group_count = account ? (uint32_t)account->group_count : 0,
+			.groups = account ? account->groups : NULL,
+			.umask = c->umask == PROCESS_UMASK_DEFAULT ? mask : (mode_t)c->umask,
+			.stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1,
+		},
+	};
+	int error = build_environment(out, process, from, account);
+	if (!error) {
+		choose_program(out, process, from, start);
+		add_arguments(&out->arguments, c);
+		out->directory = choose_directory(&c->cwd, start);
+		error = strings_seal(&out->candidates);
+	}
+	if (!error)
+		error = out->directory ? strings_seal(&out->arguments) : -ENOMEM;
+	if (error) {
+		invocation_finish(out);
+		return error;
+	}
+	out->spec.cwd = out->directory;
+	out->spec.candidates = out->candidates.vector;
+	out->spec.argv = out->arguments.vector;
+	out->spec.envp = out->environment.vector;
+	return 0;
+}
+
+void invocation_finish(struct invocation *invocation)
+{
+	strings_finish(&invocation->candidates);
+	strings_finish(&invocation->arguments);
+	strings_finish(&invocation->environment);
+	free(invocation->directory);
+}

@@ -1,0 +1,38 @@
+/*
+ * kin: what /proc says of a process's place among the others.
+ *
+ * Owns: reading /proc/PID/stat and environ. Must not know: managed processes.
+ */
+#ifndef PROCFS_MP_KIN_H
+#define PROCFS_MP_KIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct kin {
+	pid_t parent;   /* a process, also when asked about a thread */
+	pid_t session;
+	uint64_t start; /* clock ticks since boot: proc(5), field 22 */
+};
+
+/* pid may be a thread's. Result: 0 and *out, or -ESRCH. */
+int kin_read(pid_t pid, struct kin *out);
+
+/* The process that a thread belongs to. Result: 0 and *out, or -ESRCH. */
+int kin_process_of(pid_t thread, pid_t *out);
+
+/* The number in variable `name` of the environment that the process began with.
+ * Result: 0 and *out; -ENOENT without one; -EACCES, -ESRCH when it can't be read. */
+int kin_environment_number(pid_t pid, const char *name, uint64_t *out);
+
+/* True when the process has the path open. Reads links only, so it never calls into a filesystem. */
+bool kin_has_open(pid_t pid, const char *path);
+
+/* True when it is stopped by a signal (state T). */
+bool kin_is_stopped(pid_t pid);
+
+/* Now, in the clock of kin.start. */
+uint64_t kin_now(void);
+
+#endif

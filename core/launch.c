@@ -1,0 +1,281 @@
+#include "core/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/*
+ * Everything named child_ runs between clone and exec, most often in the memory of its suspended parent:
+ * no malloc, no lock, no stdio, nothing that knows about threads. glibc's set*id functions do (they signal
+ * every thread of the process), so those are system calls here.
+ */
+
+#ifdef SYS_setresuid32
+enum { LAUNCH_SETGROUPS = SYS_setgroups32, LAUNCH_SETRESGID = SYS_setresgid32, LAUNCH_SETRESUID = SYS_setresuid32 };
+#else
+enum { LAUNCH_SETGROUPS = SYS_setgroups, LAUNCH_SETRESGID = SYS_setresgid, LAUNCH_SETRESUID = SYS_setresuid };
+#endif
+
+enum {
+	LAUNCH_STACK = 64 << 10,
+	LAUNCH_FIRST_FD = 3,     /* those below are the streams */
+	LAUNCH_MASK_SIZE = 8,    /* the kernel's sigset_t, in bytes */
+	LAUNCH_EXIT = 127,       /* seen by nobody: the entry says why */
+};
+
+static const uint64_t launch_empty_mask = 0;
+static const uint64_t launch_full_mask = ~(uint64_t)0;
+
+struct launch_child {
+	const struct launch_spec *spec;
+	struct ptable *table;
+	struct ptable_entry *entry;
+	uint32_t index;
+};
+
+struct launch_dirent {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+static int child_check_user(uid_t before, uid_t uid)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (uid == 0 || before == uid)
+		return 0;
+	if (syscall(LAUNCH_SETRESUID, -1, before, -1) == 0)
+		return -EPERM;
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	if (data[0].permitted || data[1].permitted)
+		return -EPERM;
+	return 0;
+}
+
+static int child_become_user(const struct launch_child *child)
+{
+	const struct launch_spec *spec = child->spec;
+	uid_t before = geteuid();
+
+	if (!(spec->flags & LAUNCH_FOREGROUND) && setsid() < 0)
+		return -errno;
+	if (!(spec->flags & LAUNCH_AS_USER))
+		return 0;
+	if (syscall(LAUNCH_SETGROUPS, (size_t)spec->group_count, spec->groups) < 0)
+		return -errno;
+	if (syscall(LAUNCH_SETRESGID, spec->gid, spec->gid, spec->gid) < 0)
+		return -errno;
+	if (syscall(LAUNCH_SETRESUID, spec->uid, spec->uid, spec->uid) < 0)
+		return -errno;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return child_check_user(before, spec->uid);
+}
+
+static int child_enter_directory(const struct launch_child *child)
+{
+	umask(child->spec->umask);
+	if (child->spec->cwd && chdir(child->spec->cwd) < 0)
+		return -errno;
+	return 0;
+}
+
+/* A duplicate above the streams, so that no dup2 overwrites what a later one needs. */
+static int child_source(int fd)
+{
+	if (fd == -1)
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && fd < LAUNCH_FIRST_FD)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, LAUNCH_FIRST_FD);
+	return fd;
+}
+
+/* For kernels (and filters) without close_range. procfs lists descriptors by number, so closing those
+ * already seen doesn't disturb the listing. */
+static int child_close_listed(void)
+{
+	char buffer[1024] __attribute__((aligned(8)));
+	int directory_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long size;
+
+	if (directory_fd < 0)
+		return -errno;
+	while ((size = syscall(SYS_getdents64, directory_fd, buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; at < size;) {
+			const struct launch_dirent *entry = (const void *)(buffer + at);
+			int fd = 0;
+
+			for (const char *digit = entry->name; *digit >= '0' && *digit <= '9'; digit++)
+				fd = fd * 10 + (*digit - '0');
+			if (fd >= LAUNCH_FIRST_FD && fd != directory_fd)
+				close(fd);
+			at += entry->size;
+		}
+	}
+	close(directory_fd);
+	return size < 0 ? -errno : 0;
+}
+
+static int child_take_streams(const struct launch_child *child)
+{
+	const struct launch_spec *spec = child->spec;
+	int sources[LAUNCH_FIRST_FD] = { spec->stdin_fd, spec->stdout_fd, spec->stderr_fd };
+
+	if (!(spec->flags & LAUNCH_FOREGROUND)) {
+		for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++) {
+			sources[fd] = child_source(sources[fd]);
+			if (sources[fd] < 0)
+				return -errno;
+		}
+		for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++)
+			if (dup2(sources[fd], fd) < 0)
+				return -errno;
+	}
+	if (syscall(SYS_close_range, (unsigned)LAUNCH_FIRST_FD, ~0U, 0U) < 0)
+		return child_close_listed();
+	return 0;
+}
+
+/* The others are at their default (keeper_prepare), or have handlers, which exec resets. */
+static void child_reset_signals(const struct launch_spec *spec)
+{
+	signal(SIGPIPE, SIG_DFL);
+	if (spec->flags & LAUNCH_FOREGROUND)
+		return;
+	signal(SIGHUP, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
+}
+
+static bool child_tries_next(int error)
+{
+	return error == EACCES || error == ENOENT || error == ENOTDIR || error == ESTALE || error == ENODEV ||
+	       error == ETIMEDOUT;
+}
+
+static int child_exec(const struct launch_child *child)
+{
+	const struct launch_spec *spec = child->spec;
+	int error = ENOENT;
+
+	child_reset_signals(spec);
+	clock_gettime(CLOCK_REALTIME, &child->entry->started);
+	if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &launch_empty_mask, NULL, LAUNCH_MASK_SIZE) < 0)
+		return -errno;
+	for (int32_t i = 0; spec->candidates[i]; i++) {
+		bool forbidden = error == EACCES;
+
+		execve(spec->candidates[i], (char *const *)spec->argv, (char *const *)spec->envp);
+		if (!child_tries_next(errno)) {
+			child->entry->candidate = i;
+			return -errno;
+		}
+		/* The first one that is there and forbidden says more than those that aren't there. */
+		if (forbidden)
+			continue;
+		error = errno;
+		child->entry->candidate = i;
+	}
+	return -error;
+}
+
+static int child_main(void *argument)
+{
+	static const struct {
+		enum launch_step step;
+		int (*take)(const struct launch_child *child);
+	} steps[] = {
+		{ LAUNCH_STEP_USER, child_become_user },
+		{ LAUNCH_STEP_CWD, child_enter_directory },
+		{ LAUNCH_STEP_STREAMS, child_take_streams },
+		{ LAUNCH_STEP_EXEC, child_exec },
+	};
+	const struct launch_child *child = argument;
+
+	ptable_bind_pid(child->table, atomic_load(&child->entry->pid), child->index);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int error = steps[i].take(child);
+
+		if (error) {
+			child->entry->step = steps[i].step;
+			child->entry->error = -error;
+			break;
+		}
+	}
+	_exit(LAUNCH_EXIT);
+}
+
+/* No signal may run a handler of ours in a child that shares our memory: all are blocked, the ones that
+ * glibc keeps for itself too; the child empties its mask when nothing of ours is left to do. */
+static pid_t launch_clone(struct launch_child *child)
+{
+	char stack[LAUNCH_STACK] __attribute__((aligned(16)));
+	int flags = CLONE_VFORK | CLONE_PARENT_SETTID;
+	uint64_t before;
+	pid_t pid;
+	int error;
+
+	if (!(child->spec->flags & LAUNCH_AS_USER))
+		flags |= CLONE_VM;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &launch_full_mask, &before, LAUNCH_MASK_SIZE);
+	pid = clone(child_main, stack + sizeof(stack), flags, child, &child->entry->pid);
+	error = errno;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, LAUNCH_MASK_SIZE);
+	return pid < 0 ? -error : pid;
+}
+
+/* __WNOTHREAD: if the child was reaped meanwhile, its pid could already be another launcher's child. */
+static int launch_wait(pid_t pid, int options)
+{
+	siginfo_t info;
+	int result;
+
+	do
+		result = waitid(P_PID, (id_t)pid, &info, WEXITED | __WCLONE | __WNOTHREAD | options);
+	while (result < 0 && errno == EINTR);
+	return result < 0 ? -errno : 0;
+}
+
+int launch_run(const struct launch_spec *spec, struct ptable *table, struct ptable_ref ref)
+{
+	struct ptable_entry *entry = ptable_at(table, ref.index);
+	struct launch_child child = { spec, table, entry, ref.index };
+	pid_t pid;
+	int error;
+
+	if (ptable_state(table, ref) != PTABLE_LAUNCHING)
+		return -EINVAL;
+	pid = launch_clone(&child);
+	if (pid < 0) {
+		entry->step = LAUNCH_STEP_CLONE;
+		entry->error = -pid;
+		ptable_step(table, ref, PTABLE_LAUNCHING, PTABLE_FAILED);
+		return pid;
+	}
+	if (launch_wait(pid, WNOWAIT) < 0) {
+		/* Not ours to wait for: exec made its exit signal SIGCHLD. It may have ended, its entry may be
+		 * another launch's by now; then this step does nothing, and nothing else here may touch it. */
+		ptable_step(table, ref, PTABLE_LAUNCHING, PTABLE_RUNNING);
+		return 0;
+	}
+	error = entry->error ? -entry->error : -ECANCELED;
+	ptable_unbind_pid(table, pid);
+	/* Final before the reap, for ptable_signal(); the entry is the server's from here. */
+	ptable_step(table, ref, PTABLE_LAUNCHING, PTABLE_FAILED);
+	launch_wait(pid, 0);
+	return error;
+}

@@ -1,0 +1,54 @@
+/*
+ * launch: the one place with clone and exec.
+ *
+ * Owns: credentials, session, descriptors, directory, mask and dispositions of a child,
+ * and the report of why it could not be.
+ *
+ * Must not know: processes as users see them, who asked, sockets.
+ */
+#ifndef PROCFS_MP_LAUNCH_H
+#define PROCFS_MP_LAUNCH_H
+
+#include "core/ptable.h"
+
+enum {
+	/* Become uid, gid and groups, with no_new_privs and a memory of its own: another user
+	 * could stop a child that shares ours and so hold its creator. */
+	LAUNCH_AS_USER = 1 << 0,
+	/* The main command: keeps descriptors 0 to 2, session and process group. */
+	LAUNCH_FOREGROUND = 1 << 1,
+};
+
+struct launch_spec {
+	uint32_t flags;
+	uid_t uid;
+	gid_t gid;
+	uint32_t group_count;
+	const gid_t *groups;
+	mode_t umask;
+	const char *cwd;                /* entered after the child has become its user; NULL: the caller's */
+	const char *const *candidates;  /* paths tried in turn, as execvp(3) tries PATH, but ENOEXEC is an error; NULL ends */
+	const char *const *argv;        /* NULL ends */
+	const char *const *envp;        /* NULL ends */
+	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null; stay the caller's */
+};
+
+/*
+ * Runs the program in a new child of the calling process and blocks the calling thread until exec
+ * has succeeded or failed (clone(2), CLONE_VFORK): call it from a thread that nobody waits for and that does
+ * not end before its children (a program's PR_SET_PDEATHSIG is about the thread that cloned it).
+ * The entry of `ref` must be LAUNCHING; it is RUNNING, FAILED or already ENDED afterwards.
+ *
+ * The child is cloned with exit signal 0: until its exec, which sets SIGCHLD (clone(2), de_thread() in
+ * fs/exec.c), only a wait with __WCLONE sees it, so a failed launch is reaped here and nowhere else.
+ *
+ * The child: its own session, cwd and umask; the streams as descriptors 0 to 2 and no other; no signal blocked.
+ * SIGPIPE, SIGHUP, SIGINT and SIGQUIT are at their default, in the main command SIGPIPE only (so nohup(1) reaches it); what else
+ * the caller ignores stays ignored, and keeper_prepare() sees that it is nothing.
+ *
+ * Result: 0 when exec succeeded; -errno as recorded in the entry (-ECANCELED for a child killed before);
+ * -EINVAL, with nothing done, when the entry is not LAUNCHING.
+ */
+int launch_run(const struct launch_spec *spec, struct ptable *table, struct ptable_ref ref);
+
+#endif

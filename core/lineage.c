@@ -1,0 +1,280 @@
+/* Who runs inside of whom, sessions, and what the end of a main process means. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/kin.h"
+#include "core/manager_private.h"
+
+enum { ANCESTORS_MAX = 256 };
+
+/* One that is starting counts too: its program may call before the keeper's word of its exec is here. */
+static struct process *by_pid(struct manager *manager, pid_t pid)
+{
+	struct process *process;
+	HASH_FIND(by_pid, manager->pids, &pid, sizeof pid, process);
+	if (process)
+		return process;
+	LIST_FOREACH(process, &manager->beginning, beginning)
+		if (manager_pid(manager, process) == pid)
+			return process;
+	return NULL;
+}
+
+static struct session *session_by_pid(struct manager *manager, pid_t pid)
+{
+	struct session *session;
+	LIST_FOREACH(session, &manager->sessions, link)
+		if (!session->over && session->pid == pid)
+			return session;
+	return NULL;
+}
+
+/* An orphan's parent is the keeper; its environment still says which process it came from. Anyone can write an
+ * environment, so it is believed only about a process of the same user. */
+static struct process *by_environment(struct manager *manager, const struct caller *caller)
+{
+	uint64_t id;
+	if (kin_environment_number(caller->pid, "PROCFS_MP_ID", &id))
+		return NULL;
+	struct process *process = manager_by_id(manager, id);
+	return process && process->state == PROCESS_RUNNING && process->owner == caller->uid ? process : NULL;
+}
+
+/* Nothing that began before the oldest process of ours can descend from one: the walk ends there. */
+static uint64_t oldest_start(const struct manager *manager)
+{
+	uint64_t oldest = manager->oldest;
+	struct session *session;
+	LIST_FOREACH(session, &manager->sessions, link)
+		if (session->start < oldest)
+			oldest = session->start;
+	return oldest;
+}
+
+static struct process *walk(struct manager *manager, const struct caller *caller, struct session **session)
+{
+	pid_t pid = caller->pid;
+	if (session && !LIST_EMPTY(&manager->sessions))
+		kin_process_of(caller->pid, &pid);
+	uint64_t oldest = oldest_start(manager);
+	for (int depth = 0; depth < ANCESTORS_MAX && pid > 1; depth++) {
+		if (pid == manager->keeper_pid)
+			return by_environment(manager, caller);
+		if (session && !*session)
+			*session = session_by_pid(manager, pid);
+		struct kin kin;
+		if (kin_read(pid, &kin) || kin.start < oldest)
+			return NULL;
+		struct process *process = by_pid(manager, pid);
+		if (!process)
+			process = by_pid(manager, kin.session);
+		if (process)
+			return process;
+		pid = kin.parent;
+	}
+	return NULL;
+}
+
+struct process *manager_inside(struct manager *manager, const struct caller *caller, struct session **session)
+{
+	if (session)
+		*session = NULL;
+	if (caller->pid <= 0)
+		return NULL;
+	bool none_runs = !manager->running && LIST_EMPTY(&manager->beginning);
+	if (none_runs && (!session || LIST_EMPTY(&manager->sessions)))
+		return NULL;
+	pid_t leader = none_runs ? -1 : getsid(caller->pid);
+	struct process *process = leader > 0 ? by_pid(manager, leader) : NULL;
+	return process ? process : walk(manager, caller, session);
+}
+
+void lineage_adopt(struct manager *manager, struct process *process, const struct caller *caller)
+{
+	struct session *session;
+	struct process *parent = manager_inside(manager, caller, &session);
+	process->parent = parent;
+	process->session = parent ? NULL : session;
+	if (parent) {
+		process->daemonic = parent->daemonic;
+		if (parent->authkey && parent->owner == process->owner) {
+			process->authkey = malloc(PROCESS_AUTHKEY_SIZE);
+			if (process->authkey)
+				memcpy(process->authkey, parent->authkey, PROCESS_AUTHKEY_SIZE);
+		}
+	}
+	struct process_list *list = parent ? &parent->children : session ? &session->children : &manager->children;
+	LIST_INSERT_HEAD(list, process, sibling);
+}
+
+void lineage_terminate(struct manager *manager, struct process *process)
+{
+	if (process->state == PROCESS_STARTING)
+		process->doomed = true;
+	if (process->state != PROCESS_RUNNING)
+		return;
+	manager_signal(manager, process, SIGTERM, NULL);
+	manager_signal(manager, process, SIGCONT, NULL);
+}
+
+void lineage_release(struct manager *manager, struct process_list *children, uid_t owner)
+{
+	struct process *process;
+	while ((process = LIST_FIRST(children))) {
+		if (process->daemonic && process->owner == owner)
+			lineage_terminate(manager, process);
+		LIST_REMOVE(process, sibling);
+		process->parent = NULL;
+		process->session = NULL;
+		LIST_INSERT_HEAD(&manager->children, process, sibling);
+	}
+}
+
+/* ---- sessions ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+/* The opener may end while others still hold the descriptor: then the session is over and the struct stays until the
+ * last of them closes it. */
+static void end_session(struct session *session)
+{
+	if (session->over)
+		return;
+	session->over = true;
+	uv_poll_stop(session->exit);
+	uv_close((uv_handle_t *)session->exit, on_handle_closed);
+	close(session->pid_fd);
+	lineage_release(session->manager, &session->children, session->owner);
+}
+
+static void on_opener_exit(uv_poll_t *handle, int status, int events)
+{
+	(void)status;
+	(void)events;
+	end_session(handle->data);
+}
+
+int manager_open_session(struct manager *manager, const struct caller *caller, struct session **out)
+{
+	if (caller->pid <= 0)
+		return refuse(caller->why, EPERM, "the caller cannot be identified from here: it cannot be a main process");
+	struct session *session = calloc(1, sizeof *session);
+	uv_poll_t *handle = malloc(sizeof *handle);
+	int error = session && handle ? 0 : -ENOMEM;
+	if (!error)
+		error = kin_process_of(caller->pid, &session->pid);
+	if (error)
+		goto fail;
+	struct kin kin;
+	error = kin_read(session->pid, &kin);
+	if (error)
+		goto fail;
+	session->pid_fd = (int)syscall(SYS_pidfd_open, session->pid, 0);
+	if (session->pid_fd < 0) {
+		error = -errno;
+		goto fail;
+	}
+	error = uv_poll_init(manager->config.loop, handle, session->pid_fd);
+	if (error) {
+		close(session->pid_fd);
+		goto fail;
+	}
+	handle->data = session;
+	uv_poll_start(handle, UV_READABLE, on_opener_exit);
+	session->manager = manager;
+	session->owner = caller->uid;
+	session->start = kin.start;
+	session->exit = handle;
+	LIST_INIT(&session->children);
+	LIST_INSERT_HEAD(&manager->sessions, session, link);
+	*out = session;
+	return 0;
+fail:
+	free(handle);
+	free(session);
+	return error;
+}
+
+void manager_close_session(struct manager *manager, struct session *session)
+{
+	(void)manager;
+	end_session(session);
+	LIST_REMOVE(session, link);
+	free(session);
+}
+
+void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *path)
+{
+	(void)manager;
+	pid_t pid;
+	if (session->over || kin_process_of(thread, &pid) || pid != session->pid)
+		return;
+	if (!kin_has_open(pid, path))
+		end_session(session);
+}
+
+/* ---- the end of the mount ---- */
+
+void lineage_check_finished(struct manager *manager)
+{
+	if (!manager->ending || manager->finished || manager->running || manager->command_runs ||
+	    !LIST_EMPTY(&manager->beginning))
+		return;
+	manager->finished = true;
+	manager->config.on_finished(manager->config.context, 0);
+}
+
+static void terminate_daemonic(struct manager *manager, struct process_list *list)
+{
+	struct process *process;
+	LIST_FOREACH(process, list, sibling)
+		if (process->daemonic)
+			lineage_terminate(manager, process);
+}
+
+void manager_end(struct manager *manager)
+{
+	if (manager->ending)
+		return;
+	manager->ending = true;
+	terminate_daemonic(manager, &manager->children);
+	struct session *session;
+	LIST_FOREACH(session, &manager->sessions, link)
+		terminate_daemonic(manager, &session->children);
+	lineage_check_finished(manager);
+}
+
+bool manager_is_ending(const struct manager *manager)
+{
+	return manager->ending;
+}
+
+static void kill_all(struct manager *manager)
+{
+	for (struct process *p = manager_after(manager, 0); p; p = manager_after(manager, p->id)) {
+		if (p->state == PROCESS_STARTING && p->launch.generation)
+			ptable_signal(manager->config.table, p->launch, SIGKILL);
+		else
+			manager_signal(manager, p, SIGKILL, NULL);
+	}
+	if (manager->command_runs)
+		ptable_signal(manager->config.table, ptable_ref_at(manager->config.table, PTABLE_COMMAND), SIGKILL);
+}
+
+/* With a command, the first signal was passed on to it and its end is the end of the mount. */
+void lineage_on_signal(struct manager *manager, int signal_number)
+{
+	(void)signal_number;
+	bool first = !manager->signals++;
+	if (!first)
+		kill_all(manager);
+	if (!first || !manager->command_runs)
+		manager_end(manager);
+}

@@ -1,0 +1,365 @@
+#include "core/manager.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "core/kin.h"
+#include "core/manager_private.h"
+
+int manager_create(const struct manager_config *config, struct manager **out)
+{
+	struct manager *manager = calloc(1, sizeof *manager);
+	if (!manager)
+		return -ENOMEM;
+	manager->config = *config;
+	manager->command_runs = config->has_command;
+	manager->keeper_pid = getppid();
+	manager->oldest = UINT64_MAX;
+	STAILQ_INIT(&manager->unsent);
+	LIST_INIT(&manager->beginning);
+	LIST_INIT(&manager->children);
+	LIST_INIT(&manager->sessions);
+	int error = start_listen(manager);
+	if (error) {
+		free(manager);
+		return error;
+	}
+	*out = manager;
+	return 0;
+}
+
+void manager_destroy(struct manager *manager)
+{
+	if (!manager)
+		return;
+	start_stop_listening(manager);
+	for (size_t i = 0; i < manager->used; i++) {
+		struct process *process = manager->roster[i].process;
+		if (!process)
+			continue;
+		if (process->pid && process->state == PROCESS_RUNNING)
+			HASH_DELETE(by_pid, manager->pids, process);
+		HASH_DELETE(by_directory, manager->directories, process);
+		process_destroy(process);
+	}
+	free(manager->roster);
+	struct user *user, *next;
+	HASH_ITER(hh, manager->users, user, next) {
+		HASH_DEL(manager->users, user);
+		free(user->authkey);
+		free(user->error);
+		free(user);
+	}
+	free(manager);
+}
+
+/* ---- the set ---- */
+
+static size_t roster_position(const struct manager *manager, uint64_t id)
+{
+	size_t low = 0, high = manager->used;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (manager->roster[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void roster_pack(struct manager *manager)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < manager->used; i++)
+		if (manager->roster[i].process)
+			manager->roster[kept++] = manager->roster[i];
+	manager->used = kept;
+	manager->holes = 0;
+}
+
+static int roster_reserve(struct manager *manager)
+{
+	if (manager->used < manager->room)
+		return 0;
+	size_t room = manager->room ? manager->room * 2 : 64;
+	struct place *roster = realloc(manager->roster, room * sizeof *roster);
+	if (!roster)
+		return -ENOMEM;
+	manager->roster = roster;
+	manager->room = room;
+	return 0;
+}
+
+struct process *manager_by_id(struct manager *manager, uint64_t id)
+{
+	size_t i = roster_position(manager, id);
+	return i < manager->used && manager->roster[i].id == id ? manager->roster[i].process : NULL;
+}
+
+struct process *manager_after(struct manager *manager, uint64_t id)
+{
+	for (size_t i = roster_position(manager, id + 1); i < manager->used; i++)
+		if (manager->roster[i].process)
+			return manager->roster[i].process;
+	return NULL;
+}
+
+struct process *manager_by_directory(struct manager *manager, const char *directory)
+{
+	struct process *process;
+	HASH_FIND(by_directory, manager->directories, directory, strlen(directory), process);
+	return process;
+}
+
+static int check_maker(const struct manager *manager, const struct caller *caller)
+{
+	uid_t mine = manager->config.surroundings->uid;
+	if (caller->pid <= 0 || caller->uid == (uid_t)-1)
+		return refuse(caller->why, EPERM, "the caller cannot be identified from here: it may look, not make or start");
+	if (caller->uid != mine && mine != 0)
+		return refuse(caller->why, EPERM, "this mount is not the superuser's: it can run processes as its own user only");
+	return 0;
+}
+
+static int check_directory(struct manager *manager, const char *directory, struct refusal *why)
+{
+	static const char *const RESERVED[] = { "all", "any", "tree", ".", "..", "" };
+	for (size_t i = 0; i < sizeof RESERVED / sizeof *RESERVED; i++)
+		if (!strcmp(directory, RESERVED[i]))
+			return refuse(why, EINVAL, "'%s' is a word of the verbs and cannot name a process", directory);
+	if (strlen(directory) > NAME_MAX)
+		return refuse(why, ENAMETOOLONG, "a name has at most %d bytes", NAME_MAX);
+	if (manager_by_directory(manager, directory))
+		return refuse(why, EEXIST, "there is a process named %s", directory);
+	return 0;
+}
+
+/* Python's default names: Process-2, and Process-2:1 for what Process-2 made. */
+static char *make_identity(const struct process *parent, uint64_t number)
+{
+	struct text text = {0};
+	if (parent)
+		text_printf(&text, "%s:", parent->identity);
+	text_printf(&text, "%" PRIu64, number);
+	return text_take(&text, NULL);
+}
+
+static int name_by_number(struct manager *manager, const struct process *parent, uint64_t *made, char **directory)
+{
+	do {
+		char *identity = make_identity(parent, ++*made);
+		struct text text = {0};
+		if (identity)
+			text_printf(&text, "Process-%s", identity);
+		free(identity);
+		*directory = identity ? text_take(&text, NULL) : NULL;
+		if (!*directory)
+			return -ENOMEM;
+		if (!manager_by_directory(manager, *directory))
+			return 0;
+		free(*directory);
+	} while (true);
+}
+
+/* Everything that can fail comes first; the set is changed by what can't. */
+int manager_make(struct manager *manager, const struct caller *caller, const char *directory, struct process **out)
+{
+	int error = check_maker(manager, caller);
+	if (!error && directory)
+		error = check_directory(manager, directory, caller->why);
+	if (!error)
+		error = roster_reserve(manager);
+	if (error)
+		return error;
+	struct process *parent = manager_inside(manager, caller, NULL);
+	uint64_t *made = parent ? &parent->children_made : &manager->made;
+	uint64_t number = *made;
+	char *chosen = NULL;
+	if (!directory) {
+		error = name_by_number(manager, parent, &number, &chosen);
+		if (error)
+			return error;
+		directory = chosen;
+	} else {
+		number++;
+	}
+	char *identity = make_identity(parent, number);
+	struct process *process = identity ? process_create(directory, identity) : NULL;
+	free(identity);
+	free(chosen);
+	if (!process)
+		return -ENOMEM;
+	*made = number;
+	process->id = ++manager->last_id;
+	process->owner = caller->uid;
+	process->group = caller->gid;
+	process->configuration.start_method = manager->start_method;
+	clock_gettime(CLOCK_REALTIME, &process->created);
+	lineage_adopt(manager, process, caller);
+	manager->roster[manager->used++] = (struct place){ process->id, process };
+	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
+	*out = process;
+	return 0;
+}
+
+int manager_remove(struct manager *manager, struct process *process, struct refusal *why)
+{
+	if (process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING)
+		return refuse(why, EBUSY, "Cannot close a process while it is still running. "
+					  "You should first call join() or terminate().");
+	size_t i = roster_position(manager, process->id);
+	manager->roster[i].process = NULL;
+	manager->holes++;
+	if (manager->holes > 64 && manager->holes * 2 > manager->used)
+		roster_pack(manager);
+	HASH_DELETE(by_directory, manager->directories, process);
+	LIST_REMOVE(process, sibling);
+	lineage_release(manager, &process->children, process->owner);
+	observers_tell(&process->observers);
+	waiters_tell(&process->starting, -ESRCH);
+	waiters_tell(&process->joining, -ESRCH);
+	process_destroy(process);
+	return 0;
+}
+
+bool manager_may(const struct process *process, const struct caller *caller)
+{
+	return caller->uid == 0 || caller->uid == process->owner;
+}
+
+/* ---- verbs ---- */
+
+int manager_join(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
+{
+	if (process->state == PROCESS_ENDED)
+		return 1;
+	if (process->state != PROCESS_RUNNING)
+		return refuse(caller->why, ESRCH, "can only join a started process");
+	if (manager_inside(manager, caller, NULL) == process)
+		return refuse(caller->why, EDEADLK, "cannot join current process");
+	waiter_wait(&process->joining, waiter);
+	return 0;
+}
+
+int manager_signal(struct manager *manager, struct process *process, int signal_number, struct refusal *why)
+{
+	if (process->state == PROCESS_ENDED)
+		return 0;
+	if (process->state != PROCESS_RUNNING)
+		return refuse(why, ESRCH, "can only signal a started process");
+	int error = ptable_signal(manager->config.table, process->launch, signal_number);
+	if (error == -ESRCH)
+		return 0;
+	if (error)
+		return refuse(why, -error, "cannot signal process %d: %s", (int)process->pid, strerror(-error));
+	return 0;
+}
+
+/* A process that looks at itself may be faster than the keeper's word of its exec. */
+pid_t manager_pid(struct manager *manager, const struct process *process)
+{
+	if (process->state == PROCESS_STARTING)
+		return process->launch.generation ? ptable_pid(manager->config.table, process->launch) : 0;
+	return process_is_started(process) ? process->pid : 0;
+}
+
+bool manager_is_alive(struct manager *manager, const struct process *process)
+{
+	return process->state == PROCESS_RUNNING ||
+	       (process->state == PROCESS_STARTING && manager_pid(manager, process));
+}
+
+bool manager_is_paused(struct manager *manager, const struct process *process)
+{
+	return process->state == PROCESS_RUNNING && kin_is_stopped(process->pid) &&
+	       ptable_state(manager->config.table, process->launch) == PTABLE_RUNNING;
+}
+
+pid_t manager_keeper_pid(const struct manager *manager)
+{
+	return manager->keeper_pid;
+}
+
+/* ---- configuration ---- */
+
+int manager_check_initial(const struct process *process, struct refusal *why)
+{
+	if (process->state != PROCESS_INITIAL)
+		return refuse(why, EBUSY, "process has already started");
+	return 0;
+}
+
+enum start_method manager_start_method(const struct manager *manager)
+{
+	return manager->start_method;
+}
+
+void manager_set_start_method(struct manager *manager, enum start_method method)
+{
+	manager->start_method = method;
+}
+
+const struct surroundings *manager_surroundings(const struct manager *manager)
+{
+	return manager->config.surroundings;
+}
+
+struct user *manager_user(struct manager *manager, uid_t uid)
+{
+	struct user *user;
+	HASH_FIND(hh, manager->users, &uid, sizeof uid, user);
+	if (user)
+		return user;
+	user = calloc(1, sizeof *user);
+	if (!user)
+		return NULL;
+	user->uid = uid;
+	HASH_ADD(hh, manager->users, uid, sizeof uid, user);
+	return user;
+}
+
+int manager_authkey(struct manager *manager, const struct process *process, unsigned char *out)
+{
+	if (process->authkey) {
+		memcpy(out, process->authkey, PROCESS_AUTHKEY_SIZE);
+		return 0;
+	}
+	struct user *user = manager_user(manager, process->owner);
+	if (!user)
+		return -ENOMEM;
+	if (!user->authkey) {
+		unsigned char *key = malloc(PROCESS_AUTHKEY_SIZE);
+		if (!key)
+			return -ENOMEM;
+		if (getrandom(key, PROCESS_AUTHKEY_SIZE, 0) != PROCESS_AUTHKEY_SIZE) {
+			free(key);
+			return -errno;
+		}
+		user->authkey = key;
+	}
+	memcpy(out, user->authkey, PROCESS_AUTHKEY_SIZE);
+	return 0;
+}
+
+void manager_set_error(struct manager *manager, uid_t uid, const char *sentence)
+{
+	struct user *user = manager_user(manager, uid);
+	if (!user)
+		return;
+	free(user->error);
+	user->error = sentence ? strdup(sentence) : NULL;
+}
+
+const char *manager_error(struct manager *manager, uid_t uid)
+{
+	struct user *user;
+	HASH_FIND(hh, manager->users, &uid, sizeof uid, user);
+	return user ? user->error : NULL;
+}

@@ -1,0 +1,130 @@
+/*
+ * manager: the set of managed processes and every verb.
+ *
+ * Owns: the processes by id, directory and pid; who is whose parent; sessions; authentication keys; the conversation with
+ * the keeper; the end of the mount. The only core header that fs/ needs for work.
+ * Must not know: FUSE, file names.
+ *
+ * One thread: the loop's. Callbacks come from the loop, never from inside the call that asked.
+ */
+#ifndef PROCFS_MP_MANAGER_H
+#define PROCFS_MP_MANAGER_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "core/invocation.h"
+#include "core/process.h"
+#include "core/ptable.h"
+#include "core/text.h"
+
+struct manager;
+
+/* Who asks: pid is the kernel's thread id of the caller, 0 when it is in another pid namespace. `why` takes the sentence
+ * of a refusal and may be NULL. */
+struct caller {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+	struct refusal *why;
+};
+
+struct manager_config {
+	uv_loop_t *loop;
+	struct ptable *table;
+	int socket_fd; /* to the keeper; the manager closes it */
+	const struct surroundings *surroundings;
+	bool has_command;                  /* its end is the end of the mount */
+	void (*on_finished)(void *context, int error); /* once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE) */
+	void *context;
+};
+
+/* Result: 0 and *out, -ENOMEM or libuv's error. */
+int manager_create(const struct manager_config *config, struct manager **out);
+/* Nothing may be waiting. NULL is allowed. */
+void manager_destroy(struct manager *manager);
+
+/* ---- the set ---- */
+
+/* Makes a process in state INITIAL, owned by the caller and a child of the process that it runs inside.
+ * directory NULL: Process-N, N counting every construction.
+ * Result: 0 and *out; -EEXIST, -EINVAL (a word that verbs need), -ENAMETOOLONG, -EPERM (a caller that can't own one here), -ENOMEM. */
+int manager_make(struct manager *manager, const struct caller *caller, const char *directory, struct process **out);
+
+/* Result: 0; -EBUSY while it is starting or running. */
+int manager_remove(struct manager *manager, struct process *process, struct refusal *why);
+
+struct process *manager_by_id(struct manager *manager, uint64_t id);
+struct process *manager_by_directory(struct manager *manager, const char *directory);
+/* The process with the lowest id above `id`; NULL at the end. */
+struct process *manager_after(struct manager *manager, uint64_t id);
+
+/* The process that the caller runs inside: by session id, by the chain of parents, by the environment of an orphan.
+ * NULL outside of all, and then *session is the open session whose program is or is an ancestor of the caller, or
+ * NULL. session may be NULL. */
+struct session;
+struct process *manager_inside(struct manager *manager, const struct caller *caller, struct session **session);
+
+/* Owner or superuser. */
+bool manager_may(const struct process *process, const struct caller *caller);
+
+/* ---- verbs; each checks the state, not the right ---- */
+
+/* Asks for a start; the waiter is told 0 or exec's errno.
+ * Result: 0, and the waiter waits; -EALREADY, -EINVAL (nothing to run), -EPERM (inside a daemonic process, or unidentified),
+ * -ESHUTDOWN (the mount is ending), -EAGAIN, -ENOMEM, -EMFILE, -E2BIG. */
+int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter);
+
+/* Adds a waiter to a start that is under way. Result: 0; -EALREADY when none is. */
+int manager_await_start(struct process *process, struct waiter *waiter);
+
+/* The sentence of a start that failed is in process->error, before its waiters are told. */
+
+/* Result: 1 when it has ended already, 0 when the waiter waits; -ESRCH before start; -EDEADLK when the caller runs inside of it. */
+int manager_join(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter);
+
+/* Result: 0, also after the end; -ESRCH before start; kill(2)'s errno. */
+int manager_signal(struct manager *manager, struct process *process, int signal_number, struct refusal *why);
+
+/* The process's pid, also before exec, when its own launch asks; 0: none. */
+pid_t manager_pid(struct manager *manager, const struct process *process);
+/* True from exec on to the end. */
+bool manager_is_alive(struct manager *manager, const struct process *process);
+/* True when it is stopped by a signal now. */
+bool manager_is_paused(struct manager *manager, const struct process *process);
+pid_t manager_keeper_pid(const struct manager *manager);
+
+/* ---- configuration ---- */
+
+/* Result: 0; -EBUSY after start. For every setter of the constructor's parameters. */
+int manager_check_initial(const struct process *process, struct refusal *why);
+
+enum start_method manager_start_method(const struct manager *manager);
+void manager_set_start_method(struct manager *manager, enum start_method method);
+
+/* The key of the process: its own, or the one drawn once for its owner.
+ * Result: 0 and PROCESS_AUTHKEY_SIZE bytes; -ENOMEM; getrandom(2)'s errno. */
+int manager_authkey(struct manager *manager, const struct process *process, unsigned char *out);
+
+/* Where a relative path begins, and so on. */
+const struct surroundings *manager_surroundings(const struct manager *manager);
+
+/* The last refusal that belongs to no process, per user; sentence NULL: a success. */
+void manager_set_error(struct manager *manager, uid_t uid, const char *sentence);
+const char *manager_error(struct manager *manager, uid_t uid);
+
+/* ---- main processes ---- */
+
+/* The caller's program becomes a main process. Result: 0 and *out, -EPERM for an unidentified caller, -ESRCH, -ENOMEM. */
+int manager_open_session(struct manager *manager, const struct caller *caller, struct session **out);
+/* The session's last descriptor is closed. Its daemonic processes are terminated, the others pass to the mount. */
+void manager_close_session(struct manager *manager, struct session *session);
+/* A descriptor was closed by `thread`: ends the session when its opener has no other on `path`. */
+void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *path);
+
+/* The mount is ending: daemonic processes are terminated, the others joined; nothing starts any more.
+ * on_finished follows, or comes from inside. Idempotent. */
+void manager_end(struct manager *manager);
+bool manager_is_ending(const struct manager *manager);
+
+#endif

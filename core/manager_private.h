@@ -1,0 +1,90 @@
+/*
+ * What the manager's three files share: manager.c (the set and the verbs), start.c (launches and
+ * the conversation with the keeper), lineage.c (who is inside of whom, sessions, ends of main processes).
+ */
+#ifndef PROCFS_MP_MANAGER_PRIVATE_H
+#define PROCFS_MP_MANAGER_PRIVATE_H
+
+#include "core/manager.h"
+#include "core/message.h"
+
+/* A row of the roster: ids only grow, so the roster is sorted and an id is found by bisection. A removed
+ * process leaves a hole until the roster is packed. */
+struct place {
+	uint64_t id;
+	struct process *process;
+};
+
+/* What the manager keeps of a user. */
+struct user {
+	uid_t uid;
+	unsigned char *authkey;
+	char *error;
+	UT_hash_handle hh;
+};
+
+/* A launch on its way: from the request until the keeper's answer. */
+struct start {
+	struct manager *manager;
+	struct process *process;
+	struct invocation invocation;
+	struct message_launch message;
+	bool composed; /* invocation and message are to be finished */
+	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
+};
+
+/* A program that holds `session` open. */
+struct session {
+	struct manager *manager;
+	pid_t pid;
+	uid_t owner;
+	uint64_t start; /* a lower bound, in kin_now()'s ticks */
+	bool over;
+	uv_poll_t *exit;  /* readable when the program ends: its pidfd */
+	int pid_fd;
+	struct process_list children;
+	LIST_ENTRY(session) link;
+};
+
+struct manager {
+	struct manager_config config;
+	uv_poll_t *keeper;
+	pid_t keeper_pid;
+	STAILQ_HEAD(, start) unsent;
+
+	struct place *roster;
+	size_t used, room, holes;
+	struct process *directories; /* by_directory */
+	struct process *pids;        /* by_pid: those that run */
+	struct process_list beginning;
+	struct process_list children; /* the mount's */
+	uint64_t last_id, made;
+	unsigned running;
+	uint64_t oldest; /* no running process began before: kin_now()'s ticks */
+
+	LIST_HEAD(, session) sessions;
+	struct user *users;
+	enum start_method start_method;
+
+	unsigned signals;
+	bool command_runs, ending, finished;
+};
+
+/* Result: the user's record, made when missing; NULL without memory. */
+struct user *manager_user(struct manager *manager, uid_t uid);
+
+/* start.c: begins and ends the conversation with the keeper. Result: 0 or libuv's error. */
+int start_listen(struct manager *manager);
+void start_stop_listening(struct manager *manager);
+
+/* lineage.c: the main process `of` (NULL: a session's list) is gone: daemonic processes of its owner are terminated, all pass to the mount. */
+void lineage_release(struct manager *manager, struct process_list *children, uid_t owner);
+/* The list of the caller's main process. */
+void lineage_adopt(struct manager *manager, struct process *process, const struct caller *caller);
+/* Ends the mount when nothing is left to wait for. */
+void lineage_check_finished(struct manager *manager);
+void lineage_on_signal(struct manager *manager, int signal_number);
+/* SIGTERM, and SIGCONT so that a stopped process gets it. */
+void lineage_terminate(struct manager *manager, struct process *process);
+
+#endif

@@ -1,0 +1,336 @@
+#include "core/message.h"
+#include "core/message_bytes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
+enum { MESSAGE_FDS = MESSAGE_STREAMS + 1 };
+
+/* As struct message, without padding. */
+struct message_wire {
+	uint32_t kind;
+	int32_t value;
+	uint64_t generation;
+	uint32_t index;
+	uint32_t zero;
+};
+
+union message_control {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(MESSAGE_FDS * sizeof(int))];
+};
+
+static int socket_error(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+	case ETOOMANYREFS:
+		return -EAGAIN;
+	case EPIPE:
+	case ECONNRESET:
+	case ECONNREFUSED:
+	case ENOTCONN:
+		return -EPIPE;
+	default:
+		return -error;
+	}
+}
+
+int message_send(int socket_fd, const struct message *message)
+{
+	struct message_wire wire = {
+		.kind = message->kind,
+		.value = message->value,
+		.generation = message->ref.generation,
+		.index = message->ref.index,
+	};
+	ssize_t sent;
+
+	do
+		sent = send(socket_fd, &wire, sizeof(wire), MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? socket_error(errno) : 0;
+}
+
+void message_report(int socket_fd, struct ptable *table, const struct message *message)
+{
+	if (message_send(socket_fd, message) != -EAGAIN)
+		return;
+	ptable_set_overflow(table);
+	/* Again, because the server may have emptied the socket and looked before the flag was set: either this one
+	 * wakes it, or the socket was full after the flag was set, and it will look. */
+	message_send(socket_fd, message);
+}
+
+int message_receive(int socket_fd, struct message *out)
+{
+	struct message_wire wire;
+	ssize_t size;
+
+	do
+		size = recv(socket_fd, &wire, sizeof(wire), MSG_DONTWAIT | MSG_TRUNC);
+	while (size < 0 && errno == EINTR);
+	if (size < 0)
+		return socket_error(errno);
+	if (size == 0)
+		return -EPIPE;
+	if (size != sizeof(wire) || wire.kind < MESSAGE_STARTED || wire.kind > MESSAGE_SIGNAL ||
+	    wire.index >= PTABLE_CAPACITY)
+		return -EPROTO;
+	out->kind = wire.kind;
+	out->value = wire.value;
+	out->ref = (struct ptable_ref){ wire.index, wire.generation };
+	return 0;
+}
+
+static int move_to_memory(struct message_launch *launch)
+{
+	int memory_fd = memfd_create("launch", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	if (memory_fd < 0 && errno == EINVAL)
+		memory_fd = memfd_create("launch", MFD_CLOEXEC);
+	if (memory_fd < 0)
+		return -errno;
+	launch->memory_fd = memory_fd;
+	for (size_t done = 0; done < launch->size;) {
+		ssize_t written = pwrite(memory_fd, (char *)launch->bytes + done, launch->size - done, (off_t)done);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return -ENOMEM;
+		done += (size_t)written;
+	}
+	return 0;
+}
+
+static int duplicate_streams(struct message_launch *launch, const struct launch_spec *spec)
+{
+	const int fds[MESSAGE_STREAMS] = { spec->stdin_fd, spec->stdout_fd, spec->stderr_fd };
+
+	for (int i = 0; i < MESSAGE_STREAMS; i++) {
+		if (fds[i] == -1)
+			continue;
+		launch->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, MESSAGE_STREAMS);
+		if (launch->fds[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int message_launch_init(struct message_launch *out, struct ptable_ref ref, const struct launch_spec *spec)
+{
+	struct message_launch launch = { .ref = ref, .memory_fd = -1, .fds = { -1, -1, -1 } };
+	struct message_head head;
+	int error = message_bytes_measure(&head, ref, spec);
+
+	if (error)
+		return error;
+	launch.size = message_bytes_size(&head);
+	launch.bytes = malloc(launch.size);
+	if (!launch.bytes)
+		return -ENOMEM;
+	error = duplicate_streams(&launch, spec);
+	if (error)
+		goto finish;
+	for (int i = 0; i < MESSAGE_STREAMS; i++)
+		head.streams |= (uint32_t)(launch.fds[i] >= 0) << i;
+	head.memory = launch.size > MESSAGE_INLINE_MAX;
+	message_bytes_fill(launch.bytes, &head, spec);
+	if (head.memory) {
+		void *smaller;
+
+		error = move_to_memory(&launch);
+		if (error)
+			goto finish;
+		launch.size = sizeof(head);
+		smaller = realloc(launch.bytes, launch.size);
+		launch.bytes = smaller ? smaller : launch.bytes;
+	}
+	*out = launch;
+	return 0;
+finish:
+	message_launch_finish(&launch);
+	return error;
+}
+
+void message_launch_finish(struct message_launch *launch)
+{
+	free(launch->bytes);
+	launch->bytes = NULL;
+	for (int i = 0; i < MESSAGE_STREAMS; i++) {
+		if (launch->fds[i] >= 0)
+			close(launch->fds[i]);
+		launch->fds[i] = -1;
+	}
+	if (launch->memory_fd >= 0)
+		close(launch->memory_fd);
+	launch->memory_fd = -1;
+}
+
+int message_send_launch(int socket_fd, const struct message_launch *launch)
+{
+	union message_control control = { .bytes = { 0 } };
+	struct iovec vector = { launch->bytes, launch->size };
+	struct msghdr header = { .msg_iov = &vector, .msg_iovlen = 1 };
+	int fds[MESSAGE_FDS];
+	size_t count = 0;
+	ssize_t sent;
+
+	for (int i = 0; i < MESSAGE_STREAMS; i++)
+		if (launch->fds[i] >= 0)
+			fds[count++] = launch->fds[i];
+	if (launch->memory_fd >= 0)
+		fds[count++] = launch->memory_fd;
+	if (count) {
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+	}
+	do
+		sent = sendmsg(socket_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? socket_error(errno) : 0;
+}
+
+/* Descriptors in the order in which they came. */
+struct received_fds {
+	int fds[MESSAGE_FDS];
+	size_t count;
+};
+
+static void close_received(struct received_fds *received)
+{
+	for (size_t i = 0; i < received->count; i++)
+		close(received->fds[i]);
+	received->count = 0;
+}
+
+static ssize_t receive_bytes(int socket_fd, void *bytes, struct received_fds *received, int *flags)
+{
+	union message_control control = { .bytes = { 0 } };
+	struct iovec vector = { bytes, MESSAGE_INLINE_MAX };
+	struct msghdr header = {
+		.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t size = recvmsg(socket_fd, &header, MSG_CMSG_CLOEXEC);
+
+	received->count = 0;
+	if (size < 0)
+		return socket_error(errno);
+	*flags = header.msg_flags;
+	for (struct cmsghdr *at = CMSG_FIRSTHDR(&header); at; at = CMSG_NXTHDR(&header, at)) {
+		if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
+			continue;
+		received->count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(received->fds, CMSG_DATA(at), received->count * sizeof(int));
+	}
+	return size;
+}
+
+/* Read, not mapped: what the other side still holds could be cut off under a mapping. */
+static int decode_memory(int memory_fd, struct message_received_launch *out)
+{
+	struct stat stat;
+	size_t size, done = 0;
+	char *bytes;
+	int error = -EPROTO;
+
+	if (fstat(memory_fd, &stat) < 0 || !S_ISREG(stat.st_mode) || stat.st_size > MESSAGE_LAUNCH_MAX)
+		return -EPROTO;
+	size = (size_t)stat.st_size;
+	bytes = malloc(size ? size : 1);
+	if (!bytes)
+		return -ENOMEM;
+	while (done < size) {
+		ssize_t got = pread(memory_fd, bytes + done, size - done, (off_t)done);
+
+		if (got <= 0)
+			goto free_bytes;
+		done += (size_t)got;
+	}
+	error = message_decode_launch(bytes, size, out);
+free_bytes:
+	free(bytes);
+	return error;
+}
+
+static size_t count_fds(const struct message_head *head)
+{
+	return (size_t)__builtin_popcount(head->streams) + head->memory;
+}
+
+static void take_streams(struct launch_spec *spec, const struct message_head *head, const struct received_fds *received)
+{
+	int *const streams[MESSAGE_STREAMS] = { &spec->stdin_fd, &spec->stdout_fd, &spec->stderr_fd };
+	size_t next = 0;
+
+	for (int i = 0; i < MESSAGE_STREAMS; i++)
+		if (head->streams & 1U << i)
+			*streams[i] = received->fds[next++];
+}
+
+int message_receive_launch(int socket_fd, struct message_received_launch *out)
+{
+	char bytes[MESSAGE_INLINE_MAX];
+	struct received_fds received;
+	struct message_head head;
+	int flags = 0, error = -EPROTO;
+	ssize_t size;
+
+	out->ref = (struct ptable_ref){ PTABLE_COMMAND, 0 };
+	size = receive_bytes(socket_fd, bytes, &received, &flags);
+	if (size <= 0)
+		return size < 0 ? (int)size : -EPIPE;
+	if ((size_t)size < sizeof(head))
+		goto close_fds;
+	memcpy(&head, bytes, sizeof(head));
+	if (head.kind == MESSAGE_LAUNCH && head.index < PTABLE_CAPACITY)
+		out->ref = (struct ptable_ref){ head.index, head.generation };
+	if (flags & MSG_CTRUNC)
+		error = -EMFILE;
+	if (flags & (MSG_CTRUNC | MSG_TRUNC) || head.memory > 1 || head.streams >= 1U << MESSAGE_STREAMS ||
+	    count_fds(&head) != received.count)
+		goto close_fds;
+	if (head.memory) {
+		error = decode_memory(received.fds[--received.count], out);
+		close(received.fds[received.count]);
+	} else {
+		error = message_decode_launch(bytes, (size_t)size, out);
+	}
+	if (error)
+		goto close_fds;
+	take_streams(&out->spec, &head, &received);
+	return 0;
+close_fds:
+	close_received(&received);
+	return error;
+}
+
+void message_received_launch_finish(struct message_received_launch *launch)
+{
+	int *const fds[MESSAGE_STREAMS] = { &launch->spec.stdin_fd, &launch->spec.stdout_fd, &launch->spec.stderr_fd };
+
+	for (int i = 0; i < MESSAGE_STREAMS; i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+	free(launch->memory);
+	launch->memory = NULL;
+}

@@ -1,0 +1,181 @@
+#include "core/message_bytes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t measure(const char *const *strings, uint32_t *count)
+{
+	size_t size = 0;
+	uint32_t i = 0;
+
+	while (strings[i])
+		size += strlen(strings[i++]) + 1;
+	*count = i;
+	return size;
+}
+
+static char *append(char *at, const char *string)
+{
+	size_t size = strlen(string) + 1;
+
+	memcpy(at, string, size);
+	return at + size;
+}
+
+static char *append_all(char *at, const char *const *strings)
+{
+	while (*strings)
+		at = append(at, *strings++);
+	return at;
+}
+
+int message_bytes_measure(struct message_head *head, struct ptable_ref ref, const struct launch_spec *spec)
+{
+	size_t size = spec->cwd ? strlen(spec->cwd) + 1 : 0;
+
+	*head = (struct message_head){
+		.kind = MESSAGE_LAUNCH,
+		.index = ref.index,
+		.generation = ref.generation,
+		.flags = spec->flags,
+		.uid = spec->uid,
+		.gid = spec->gid,
+		.umask = spec->umask,
+		.group_count = spec->group_count,
+		.has_cwd = spec->cwd != NULL,
+	};
+	size += measure(spec->candidates, &head->candidate_count);
+	size += measure(spec->argv, &head->argument_count);
+	size += measure(spec->envp, &head->environment_count);
+	if (spec->group_count > MESSAGE_GROUPS_MAX)
+		return -E2BIG;
+	if (size > MESSAGE_LAUNCH_MAX - sizeof(*head) - spec->group_count * sizeof(gid_t))
+		return -E2BIG;
+	head->strings_size = (uint32_t)size;
+	return 0;
+}
+
+size_t message_bytes_size(const struct message_head *head)
+{
+	return sizeof(*head) + head->group_count * sizeof(gid_t) + head->strings_size;
+}
+
+void message_bytes_fill(void *bytes, const struct message_head *head, const struct launch_spec *spec)
+{
+	size_t groups_size = head->group_count * sizeof(gid_t);
+	char *at = bytes;
+
+	memcpy(at, head, sizeof(*head));
+	at += sizeof(*head);
+	if (groups_size)
+		memcpy(at, spec->groups, groups_size);
+	at += groups_size;
+	if (spec->cwd)
+		at = append(at, spec->cwd);
+	at = append_all(at, spec->candidates);
+	at = append_all(at, spec->argv);
+	append_all(at, spec->envp);
+}
+
+static bool head_is_sound(const struct message_head *head, size_t size)
+{
+	size_t rest = size - sizeof(*head);
+	size_t strings = (size_t)head->has_cwd + head->candidate_count + head->argument_count +
+			 head->environment_count;
+
+	return head->kind == MESSAGE_LAUNCH && head->index < PTABLE_CAPACITY && head->index != PTABLE_COMMAND &&
+	       !(head->flags & ~(uint32_t)(LAUNCH_AS_USER | LAUNCH_FOREGROUND)) && !(head->umask & ~0777U) &&
+	       head->streams < 1U << MESSAGE_STREAMS && head->memory <= 1 && head->has_cwd <= 1 &&
+	       size <= MESSAGE_LAUNCH_MAX && head->group_count <= MESSAGE_GROUPS_MAX &&
+	       head->group_count * sizeof(gid_t) <= rest &&
+	       head->strings_size == rest - head->group_count * sizeof(gid_t) && strings <= head->strings_size;
+}
+
+/* What is left of the strings. */
+struct reader {
+	const char *at, *end;
+	const char **slot; /* where the next pointer goes */
+};
+
+static const char *read_string(struct reader *reader)
+{
+	const char *string = reader->at;
+	const char *nul = memchr(string, '\0', (size_t)(reader->end - string));
+
+	if (!nul)
+		return NULL;
+	reader->at = nul + 1;
+	return string;
+}
+
+static const char *const *read_strings(struct reader *reader, uint32_t count)
+{
+	const char **first = reader->slot;
+
+	for (uint32_t i = 0; i < count; i++) {
+		*reader->slot = read_string(reader);
+		if (!*reader->slot++)
+			return NULL;
+	}
+	*reader->slot++ = NULL;
+	return first;
+}
+
+static bool read_spec(struct launch_spec *spec, const struct message_head *head, struct reader *reader)
+{
+	*spec = (struct launch_spec){
+		.flags = head->flags,
+		.uid = head->uid,
+		.gid = head->gid,
+		.umask = head->umask,
+		.group_count = head->group_count,
+		.stdin_fd = -1,
+		.stdout_fd = -1,
+		.stderr_fd = -1,
+	};
+	if (head->has_cwd) {
+		spec->cwd = read_string(reader);
+		if (!spec->cwd)
+			return false;
+	}
+	spec->candidates = read_strings(reader, head->candidate_count);
+	spec->argv = spec->candidates ? read_strings(reader, head->argument_count) : NULL;
+	spec->envp = spec->argv ? read_strings(reader, head->environment_count) : NULL;
+	return spec->envp && reader->at == reader->end;
+}
+
+int message_decode_launch(const void *bytes, size_t size, struct message_received_launch *out)
+{
+	struct message_received_launch launch = { .size = 0 };
+	struct message_head head;
+	struct reader reader;
+	size_t pointers_size, rest;
+	char *payload;
+
+	if (size < sizeof(head))
+		return -EPROTO;
+	memcpy(&head, bytes, sizeof(head));
+	if (!head_is_sound(&head, size))
+		return -EPROTO;
+	/* Pointers first, for their alignment; each of the three vectors ends with NULL. */
+	pointers_size = ((size_t)head.candidate_count + head.argument_count + head.environment_count + 3) * sizeof(char *);
+	rest = size - sizeof(head);
+	launch.size = pointers_size + rest;
+	launch.memory = malloc(launch.size);
+	if (!launch.memory)
+		return -ENOMEM;
+	payload = (char *)launch.memory + pointers_size;
+	memcpy(payload, (const char *)bytes + sizeof(head), rest);
+	reader.slot = launch.memory;
+	reader.at = payload + head.group_count * sizeof(gid_t);
+	reader.end = payload + rest;
+	if (!read_spec(&launch.spec, &head, &reader)) {
+		free(launch.memory);
+		return -EPROTO;
+	}
+	launch.spec.groups = (const gid_t *)(const void *)payload;
+	launch.ref = (struct ptable_ref){ head.index, head.generation };
+	*out = launch;
+	return 0;
+}

@@ -1,0 +1,218 @@
+#include "core/process.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct process *process_create(const char *directory, const char *identity)
+{
+	struct process *process = calloc(1, sizeof *process);
+	if (!process)
+		return NULL;
+	process->directory = strdup(directory);
+	process->identity = strdup(identity);
+	process->configuration.umask = PROCESS_UMASK_DEFAULT;
+	process->stdin_fd = process->output_fd[0] = process->output_fd[1] = -1;
+	LIST_INIT(&process->children);
+	LIST_INIT(&process->observers);
+	LIST_INIT(&process->starting);
+	LIST_INIT(&process->joining);
+	if (!process->directory || !process->identity) {
+		process_destroy(process);
+		return NULL;
+	}
+	return process;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void process_destroy(struct process *process)
+{
+	if (!process)
+		return;
+	struct configuration *c = &process->configuration;
+	value_clear(&c->target);
+	words_finish(&c->args);
+	value_clear(&c->kwargs);
+	value_clear(&c->env);
+	value_clear(&c->cwd);
+	value_clear(&c->run);
+	close_if_open(process->stdin_fd);
+	close_if_open(process->output_fd[0]);
+	close_if_open(process->output_fd[1]);
+	free(process->authkey);
+	free(process->error);
+	free(process->identity);
+	free(process->name);
+	free(process->directory);
+	free(process);
+}
+
+void process_set_error(struct process *process, const char *sentence)
+{
+	free(process->error);
+	process->error = sentence ? strdup(sentence) : NULL;
+}
+
+const char *process_name(const struct process *process)
+{
+	return process->name ? process->name : process->directory;
+}
+
+bool process_is_started(const struct process *process)
+{
+	return process->state == PROCESS_RUNNING || process->state == PROCESS_ENDED;
+}
+
+bool process_is_running(const struct process *process)
+{
+	return process->state == PROCESS_RUNNING;
+}
+
+bool process_begin_start(struct process *process)
+{
+	if (process->state != PROCESS_INITIAL)
+		return false;
+	process->state = PROCESS_STARTING;
+	process->launch = (struct ptable_ref){0};
+	process->run_count++;
+	return true;
+}
+
+bool process_fail_start(struct process *process)
+{
+	if (process->state != PROCESS_STARTING)
+		return false;
+	process->state = PROCESS_INITIAL;
+	return true;
+}
+
+bool process_succeed_start(struct process *process, pid_t pid, struct timespec when)
+{
+	if (process->state != PROCESS_STARTING)
+		return false;
+	process->state = PROCESS_RUNNING;
+	process->pid = pid;
+	process->started = when;
+	return true;
+}
+
+bool process_end(struct process *process, int status, struct timespec when)
+{
+	if (process->state != PROCESS_RUNNING)
+		return false;
+	process->state = PROCESS_ENDED;
+	process->status = status;
+	process->ended = when;
+	return true;
+}
+
+bool process_exitcode(const struct process *process, int *out)
+{
+	if (process->state != PROCESS_ENDED)
+		return false;
+	*out = WIFSIGNALED(process->status) ? -WTERMSIG(process->status) : WEXITSTATUS(process->status);
+	return true;
+}
+
+void waiter_wait(struct waiter_list *list, struct waiter *waiter)
+{
+	waiter->waiting = true;
+	LIST_INSERT_HEAD(list, waiter, link);
+}
+
+void waiter_cancel(struct waiter *waiter)
+{
+	if (!waiter->waiting)
+		return;
+	waiter->waiting = false;
+	LIST_REMOVE(waiter, link);
+}
+
+void waiters_tell(struct waiter_list *list, int error)
+{
+	struct waiter_list told = *list;
+	struct waiter *waiter = LIST_FIRST(&told);
+	if (waiter)
+		waiter->link.le_prev = &told.lh_first;
+	LIST_INIT(list);
+	while ((waiter = LIST_FIRST(&told))) {
+		waiter_cancel(waiter);
+		waiter->on_done(waiter, error);
+	}
+}
+
+void observer_watch(struct observer_list *list, struct observer *observer)
+{
+	if (observer->observing)
+		return;
+	observer->observing = true;
+	LIST_INSERT_HEAD(list, observer, link);
+}
+
+void observer_stop(struct observer *observer)
+{
+	if (!observer->observing)
+		return;
+	observer->observing = false;
+	LIST_REMOVE(observer, link);
+}
+
+void observers_tell(struct observer_list *list)
+{
+	struct observer *observer;
+	while ((observer = LIST_FIRST(list))) {
+		observer_stop(observer);
+		observer->on_ended(observer);
+	}
+}
+
+int value_set(struct value *value, const void *bytes, size_t size)
+{
+	struct value copy = {0};
+	if (size) {
+		copy.bytes = malloc(size + 1);
+		if (!copy.bytes)
+			return -ENOMEM;
+		memcpy(copy.bytes, bytes, size);
+		copy.bytes[size] = '\0';
+		copy.size = size;
+	}
+	value_clear(value);
+	*value = copy;
+	return 0;
+}
+
+void value_clear(struct value *value)
+{
+	free(value->bytes);
+	*value = (struct value){0};
+}
+
+static const char *const START_METHODS[] = {
+	[START_SPAWN] = "spawn",
+	[START_FORK] = "fork",
+	[START_FORKSERVER] = "forkserver",
+};
+
+const char *start_method_name(enum start_method method)
+{
+	return START_METHODS[method];
+}
+
+int start_method_parse(const char *word, enum start_method *out)
+{
+	for (size_t i = 0; i < sizeof START_METHODS / sizeof *START_METHODS; i++) {
+		if (!strcmp(START_METHODS[i], word)) {
+			*out = (enum start_method)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}

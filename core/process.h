@@ -1,0 +1,151 @@
+/*
+ * process: one managed process: its configuration, its state and the legal steps
+ * between them, and who waits for it.
+ *
+ * Must not know: system calls, files, who asks.
+ */
+#ifndef PROCFS_MP_PROCESS_H
+#define PROCFS_MP_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <time.h>
+#include <uthash.h>
+
+#include "core/ptable.h"
+#include "core/text.h"
+#include "core/words.h"
+
+enum process_state {
+	PROCESS_INITIAL,  /* may be configured */
+	PROCESS_STARTING, /* the keeper has been asked; back to INITIAL when exec fails */
+	PROCESS_RUNNING,
+	PROCESS_ENDED,    /* final */
+};
+
+enum start_method { START_SPAWN, START_FORK, START_FORKSERVER };
+
+enum { PROCESS_AUTHKEY_SIZE = 32, PROCESS_UMASK_DEFAULT = -1 };
+
+/* A piece of configuration: bytes, ended by a NUL that size does not count; {0} is None. */
+struct value {
+	char *bytes;
+	size_t size;
+};
+
+/* What is asked of the program that will run. Frozen once the process has started. */
+struct configuration {
+	struct value target;
+	struct words args;
+	struct value kwargs; /* key=value lines */
+	struct value env;    /* KEY=value and -KEY lines */
+	struct value cwd;
+	struct value run;
+	int umask;
+	enum start_method start_method;
+};
+
+/* Somebody who waits for a start to be decided or for the end. on_done is called once, from the loop, after the
+ * waiter has been taken off its list: `error` is 0 or a negative errno, for starts only. */
+struct waiter {
+	LIST_ENTRY(waiter) link;
+	bool waiting;
+	void (*on_done)(struct waiter *waiter, int error);
+};
+LIST_HEAD(waiter_list, waiter);
+
+/* Somebody who is told of the end, or that there is nothing to observe any more (a poll handle). */
+struct observer {
+	LIST_ENTRY(observer) link;
+	bool observing;
+	void (*on_ended)(struct observer *observer);
+};
+LIST_HEAD(observer_list, observer);
+
+LIST_HEAD(process_list, process);
+
+struct process {
+	uint64_t id;     /* never used again */
+	char *directory; /* the key of the set */
+	char *name;      /* NULL: the directory's */
+	char *identity;  /* "2" or "2:1": whose how manieth, as default names say it */
+	uid_t owner;
+	gid_t group;
+	enum process_state state;
+	bool daemonic;
+	bool doomed; /* its main process ended while it was starting */
+	struct configuration configuration;
+	unsigned char *authkey; /* NULL: the one of its owner */
+
+	struct process *parent; /* NULL: made outside of any managed process, or passed to the mount */
+	struct session *session; /* the program whose lease it was made under, or NULL */
+	struct process_list children;
+	LIST_ENTRY(process) sibling; /* on the list of its main process */
+	LIST_ENTRY(process) beginning; /* STARTING: on the manager's list */
+	uint64_t children_made;
+
+	uint32_t run_count;
+	struct ptable_ref launch; /* generation 0: not claimed yet */
+	pid_t pid;      /* 0: none yet; kept after the end */
+	int status;     /* ended: as waitpid(2) gives it */
+	struct timespec created, started, ended;
+
+	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
+	int output_fd[2]; /* what came to stdout and stderr, -1: nothing */
+
+	struct waiter_list starting; /* told when exec has succeeded or failed */
+	struct waiter_list joining;  /* told when it has ended */
+	struct observer_list observers;
+	char *error; /* the last refusal, NULL: none */
+	struct start *start; /* STARTING: the manager's */
+
+	UT_hash_handle by_directory;
+	UT_hash_handle by_pid;
+};
+
+/* Result: a process in state INITIAL that owns copies of both strings, or NULL without memory. */
+struct process *process_create(const char *directory, const char *identity);
+/* Nobody may wait or observe any more. Closes its descriptors. NULL is allowed. */
+void process_destroy(struct process *process);
+
+/* The last refusal; NULL: none. Without memory for the sentence, none is kept. */
+void process_set_error(struct process *process, const char *sentence);
+
+const char *process_name(const struct process *process);
+bool process_is_started(const struct process *process);  /* running or ended */
+bool process_is_running(const struct process *process);
+
+/* The four legal steps. Each returns false and changes nothing when it isn't legal now. */
+bool process_begin_start(struct process *process);
+bool process_fail_start(struct process *process);
+bool process_succeed_start(struct process *process, pid_t pid, struct timespec when);
+bool process_end(struct process *process, int status, struct timespec when);
+
+/* Python's exit code: 0 to 255, or -N after signal N. False before the end. */
+bool process_exitcode(const struct process *process, int *out);
+
+/* Puts a waiter on one of a process's lists; takes it off whichever it is on (idempotent). */
+void waiter_wait(struct waiter_list *list, struct waiter *waiter);
+void waiter_cancel(struct waiter *waiter);
+
+/* Moves everybody off the list first and calls then: a callback may wait anew, cancel others that
+ * have not been called yet, or remove the process. */
+void waiters_tell(struct waiter_list *list, int error);
+
+/* Idempotent both. An observer is called once and is off the list then. */
+void observer_watch(struct observer_list *list, struct observer *observer);
+void observer_stop(struct observer *observer);
+void observers_tell(struct observer_list *list);
+
+/* Replaces the value by a copy of the bytes; size 0 is None. Result: 0 or -ENOMEM, and unchanged. */
+int value_set(struct value *value, const void *bytes, size_t size);
+void value_clear(struct value *value);
+
+const char *start_method_name(enum start_method method);
+/* Result: 0 and *out, or -EINVAL. */
+int start_method_parse(const char *word, enum start_method *out);
+
+#endif

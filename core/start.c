@@ -1,0 +1,386 @@
+/* Launches: from a start's request to the keeper's answer, and what the keeper tells. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/kin.h"
+#include "core/manager_private.h"
+
+static void start_destroy(struct start *start)
+{
+	if (start->composed) {
+		message_launch_finish(&start->message);
+		invocation_finish(&start->invocation);
+	}
+	free(start);
+}
+
+/* ---- the answer ---- */
+
+static void describe_failure(const struct start *start, const struct ptable_entry *entry, struct refusal *why)
+{
+	const struct launch_spec *spec = &start->invocation.spec;
+	const struct configuration *c = &start->process->configuration;
+	const char *reason = entry->error ? strerror(entry->error) : "it was killed before it could";
+	switch (entry->step) {
+	case LAUNCH_STEP_USER:
+		refuse(why, EPERM, "cannot become user %u: %s", (unsigned)spec->uid, reason);
+		break;
+	case LAUNCH_STEP_CWD:
+		refuse(why, ENOENT, "cannot enter the directory %s: %s", spec->cwd, reason);
+		break;
+	case LAUNCH_STEP_EXEC:
+		if (entry->error == ENOENT && c->target.size && !strchr(c->target.bytes, '/'))
+			refuse(why, ENOENT, "cannot execute %s: it is in no directory of PATH (%s)", c->target.bytes, reason);
+		else
+			refuse(why, ENOENT, "cannot execute %s: %s", spec->candidates[entry->candidate], reason);
+		break;
+	default:
+		refuse(why, EAGAIN, "cannot make a process: %s", reason);
+	}
+}
+
+/* Back to INITIAL: nothing is left behind, it can be corrected and started again. */
+static void fail_start(struct manager *manager, struct process *process, int error, const char *sentence)
+{
+	start_destroy(process->start);
+	process->start = NULL;
+	LIST_REMOVE(process, beginning);
+	process_fail_start(process);
+	process->doomed = false;
+	process_set_error(process, sentence);
+	waiters_tell(&process->starting, error);
+	lineage_check_finished(manager);
+}
+
+static void on_failed(struct manager *manager, struct process *process)
+{
+	struct refusal why;
+	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
+	int error = entry->error ? -entry->error : -ECANCELED;
+	describe_failure(process->start, entry, &why);
+	ptable_release(manager->config.table, process->launch);
+	fail_start(manager, process, error, why.sentence);
+}
+
+static void on_started(struct manager *manager, struct process *process)
+{
+	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
+	if (!process_succeed_start(process, ptable_pid(manager->config.table, process->launch), entry->started))
+		return;
+	start_destroy(process->start);
+	process->start = NULL;
+	LIST_REMOVE(process, beginning);
+	manager->running++;
+	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
+	process_set_error(process, NULL);
+	if (process->doomed)
+		lineage_terminate(manager, process);
+	waiters_tell(&process->starting, 0);
+}
+
+static void on_ended(struct manager *manager, struct process *process)
+{
+	on_started(manager, process);
+	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
+	process_end(process, entry->status, entry->ended);
+	HASH_DELETE(by_pid, manager->pids, process);
+	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
+		manager->oldest = UINT64_MAX;
+	ptable_release(manager->config.table, process->launch);
+	lineage_release(manager, &process->children, process->owner);
+	observers_tell(&process->observers);
+	waiters_tell(&process->joining, 0);
+	lineage_check_finished(manager);
+}
+
+/* Acts on what the entry says now, so that messages may be lost, late or doubled: the table is the truth. */
+static void take_entry(struct manager *manager, struct ptable_ref ref)
+{
+	struct process *process = manager_by_id(manager, ptable_at(manager->config.table, ref.index)->id);
+	enum ptable_state state = ptable_state(manager->config.table, ref);
+	if (!process || process->launch.index != ref.index || process->launch.generation != ref.generation)
+		return;
+	bool starting = process->state == PROCESS_STARTING;
+	if (state == PTABLE_FAILED && starting)
+		on_failed(manager, process);
+	else if (state == PTABLE_RUNNING && starting)
+		on_started(manager, process);
+	else if (state == PTABLE_ENDED && (starting || process->state == PROCESS_RUNNING))
+		on_ended(manager, process);
+}
+
+static void on_command_ended(struct manager *manager)
+{
+	manager->command_runs = false;
+	manager_end(manager);
+	lineage_check_finished(manager);
+}
+
+static void scan_table(struct manager *manager)
+{
+	struct ptable_ref ref;
+	for (uint32_t cursor = 0; ptable_next_finished(manager->config.table, &cursor, &ref);) {
+		if (ref.index != PTABLE_COMMAND)
+			take_entry(manager, ref);
+		else if (manager->command_runs)
+			on_command_ended(manager);
+	}
+	struct process *process, *next;
+	for (process = LIST_FIRST(&manager->beginning); process; process = next) {
+		next = LIST_NEXT(process, beginning);
+		if (process->launch.generation)
+			take_entry(manager, process->launch);
+	}
+}
+
+static void take_message(struct manager *manager, const struct message *message)
+{
+	if (message->kind == MESSAGE_SIGNAL)
+		lineage_on_signal(manager, message->value);
+	else if (message->ref.index == PTABLE_COMMAND) {
+		if (message->kind != MESSAGE_STARTED)
+			on_command_ended(manager);
+	} else
+		take_entry(manager, message->ref);
+}
+
+/* ---- the request ---- */
+
+static void listen_for(struct manager *manager);
+
+static void send_unsent(struct manager *manager)
+{
+	struct start *start;
+	while ((start = STAILQ_FIRST(&manager->unsent))) {
+		if (message_send_launch(manager->config.socket_fd, &start->message) == -EAGAIN)
+			break;
+		STAILQ_REMOVE_HEAD(&manager->unsent, link);
+	}
+	listen_for(manager);
+}
+
+static void lose_keeper(struct manager *manager)
+{
+	uv_poll_stop(manager->keeper);
+	if (manager->finished)
+		return;
+	manager->finished = true;
+	manager->config.on_finished(manager->config.context, -EPIPE);
+}
+
+static void on_keeper(uv_poll_t *handle, int status, int events)
+{
+	struct manager *manager = handle->data;
+	struct message message;
+	int error = status ? -EPIPE : 0;
+	while (!error && !(error = message_receive(manager->config.socket_fd, &message)))
+		take_message(manager, &message);
+	if (ptable_take_overflow(manager->config.table))
+		scan_table(manager);
+	if (error != -EAGAIN)
+		lose_keeper(manager);
+	else if (events & UV_WRITABLE)
+		send_unsent(manager);
+}
+
+static void listen_for(struct manager *manager)
+{
+	int events = UV_READABLE | (STAILQ_EMPTY(&manager->unsent) ? 0 : UV_WRITABLE);
+	uv_poll_start(manager->keeper, events, on_keeper);
+}
+
+int start_listen(struct manager *manager)
+{
+	manager->keeper = malloc(sizeof *manager->keeper);
+	if (!manager->keeper)
+		return -ENOMEM;
+	int error = uv_poll_init(manager->config.loop, manager->keeper, manager->config.socket_fd);
+	if (error) {
+		free(manager->keeper);
+		return error;
+	}
+	manager->keeper->data = manager;
+	listen_for(manager);
+	return 0;
+}
+
+static void on_keeper_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void start_stop_listening(struct manager *manager)
+{
+	uv_poll_stop(manager->keeper);
+	uv_close((uv_handle_t *)manager->keeper, on_keeper_closed);
+	close(manager->config.socket_fd);
+	struct process *process;
+	while ((process = LIST_FIRST(&manager->beginning))) {
+		LIST_REMOVE(process, beginning);
+		start_destroy(process->start);
+	}
+}
+
+/* The child gets a description of its own, which begins at 0 and can't write. */
+static int open_input(const struct process *process)
+{
+	char path[40];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", process->stdin_fd);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_output(struct process *process, int which)
+{
+	if (process->output_fd[which] >= 0)
+		return 0;
+	int fd = memfd_create(which ? "stderr" : "stdout", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fcntl(fd, F_SETFL, O_APPEND)) {
+		int error = -errno;
+		close(fd);
+		return error;
+	}
+	process->output_fd[which] = fd;
+	return 0;
+}
+
+static int open_streams(struct process *process, struct launch_spec *spec)
+{
+	int error = open_output(process, 0);
+	if (!error)
+		error = open_output(process, 1);
+	if (error)
+		return error;
+	spec->stdout_fd = process->output_fd[0];
+	spec->stderr_fd = process->output_fd[1];
+	if (process->stdin_fd < 0)
+		return 0;
+	int fd = open_input(process);
+	if (fd < 0)
+		return fd;
+	spec->stdin_fd = fd;
+	return 0;
+}
+
+/* account: NULL for the mount's own user. */
+static int compose(struct start *start, const struct account *account)
+{
+	struct manager *manager = start->manager;
+	struct process *process = start->process;
+	int error = invocation_init(&start->invocation, process, manager->config.surroundings, account);
+	if (error)
+		return error;
+	struct launch_spec *spec = &start->invocation.spec;
+	struct ptable_ref ref;
+	error = open_streams(process, spec);
+	if (!error)
+		error = ptable_claim(manager->config.table, process->id, process->run_count, &ref);
+	if (error)
+		goto finish_invocation;
+	error = message_launch_init(&start->message, ref, spec);
+	if (error) {
+		ptable_release(manager->config.table, ref);
+		goto finish_invocation;
+	}
+	process->launch = ref;
+	start->composed = true;
+finish_invocation:
+	if (spec->stdin_fd >= 0)
+		close(spec->stdin_fd);
+	if (error)
+		invocation_finish(&start->invocation);
+	return error;
+}
+
+static void begin_launch(struct start *start)
+{
+	struct manager *manager = start->manager;
+	if (kin_now() < manager->oldest)
+		manager->oldest = kin_now();
+	STAILQ_INSERT_TAIL(&manager->unsent, start, link);
+	send_unsent(manager);
+}
+
+static void describe_composing(int error, struct refusal *why)
+{
+	refuse(why, -error, "cannot prepare the process: %s", strerror(-error));
+}
+
+static void on_account(void *context, int error, const struct account *account)
+{
+	struct start *start = context;
+	struct manager *manager = start->manager;
+	struct refusal why;
+	if (error)
+		refuse(&why, -error, "cannot look up user %u: %s", (unsigned)account->uid, strerror(-error));
+	else if ((error = compose(start, account)))
+		describe_composing(error, &why);
+	if (error)
+		fail_start(manager, start->process, error, why.sentence);
+	else
+		begin_launch(start);
+}
+
+static int check_start(struct manager *manager, const struct process *process, const struct caller *caller)
+{
+	const struct configuration *c = &process->configuration;
+	if (process->state != PROCESS_INITIAL)
+		return refuse(caller->why, EALREADY, "cannot start a process twice");
+	if (!c->target.size && !c->run.size)
+		return refuse(caller->why, EINVAL,
+			      "there is nothing to run: write a program's path or name to target, or a script to run");
+	if (caller->pid <= 0)
+		return refuse(caller->why, EPERM, "the caller cannot be identified from here: it may look, not start");
+	if (manager->ending)
+		return refuse(caller->why, ESHUTDOWN, "the mount is ending: nothing can be started any more");
+	const struct process *inside = manager_inside(manager, caller, NULL);
+	if (inside && inside->daemonic)
+		return refuse(caller->why, EPERM, "daemonic processes are not allowed to have children");
+	return 0;
+}
+
+int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
+{
+	int error = check_start(manager, process, caller);
+	if (error)
+		return error;
+	struct start *start = calloc(1, sizeof *start);
+	if (!start)
+		return -ENOMEM;
+	start->manager = manager;
+	start->process = process;
+	process_begin_start(process);
+	if (invocation_needs_account(process, manager->config.surroundings)) {
+		struct account asked = { .uid = process->owner, .gid = process->group };
+		error = account_look_up(manager->config.loop, &asked, on_account, start);
+	} else {
+		error = compose(start, NULL);
+	}
+	if (error) {
+		process_fail_start(process);
+		free(start);
+		describe_composing(error, caller->why ? caller->why : &(struct refusal){0});
+		return error;
+	}
+	process->start = start;
+	LIST_INSERT_HEAD(&manager->beginning, process, beginning);
+	waiter_wait(&process->starting, waiter);
+	if (start->composed)
+		begin_launch(start);
+	return 0;
+}
+
+int manager_await_start(struct process *process, struct waiter *waiter)
+{
+	if (process->state != PROCESS_STARTING)
+		return -EALREADY;
+	waiter_wait(&process->starting, waiter);
+	return 0;
+}

@@ -1,0 +1,109 @@
+#include "core/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_finish(struct text *text)
+{
+	free(text->data);
+	*text = (struct text){0};
+}
+
+/* One byte more than asked, so that text_take() always finds room for its NUL. */
+static bool reserve(struct text *text, size_t more)
+{
+	if (text->failed)
+		return false;
+	if (more < text->room - text->size)
+		return true;
+	size_t room = text->room ? text->room : 64;
+	while (room - text->size <= more) {
+		if (room > (size_t)1 << 40) {
+			text->failed = true;
+			return false;
+		}
+		room *= 2;
+	}
+	char *data = realloc(text->data, room);
+	if (!data) {
+		text->failed = true;
+		return false;
+	}
+	text->data = data;
+	text->room = room;
+	return true;
+}
+
+void text_append(struct text *text, const void *bytes, size_t size)
+{
+	if (!reserve(text, size))
+		return;
+	if (size)
+		memcpy(text->data + text->size, bytes, size);
+	text->size += size;
+}
+
+void text_add(struct text *text, const char *string)
+{
+	text_append(text, string, strlen(string));
+}
+
+void text_printf(struct text *text, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	va_list again;
+	va_copy(again, args);
+	int size = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	if (size >= 0 && reserve(text, (size_t)size)) {
+		vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
+		text->size += (size_t)size;
+	}
+	va_end(again);
+}
+
+void text_add_name(struct text *text, const char *name)
+{
+	for (const unsigned char *c = (const unsigned char *)name; *c; c++) {
+		if (*c < ' ' || *c == 0x7f || *c == '\\')
+			text_printf(text, "\\%03o", *c);
+		else
+			text_append(text, c, 1);
+	}
+}
+
+int text_status(const struct text *text)
+{
+	return text->failed ? -ENOMEM : 0;
+}
+
+char *text_take(struct text *text, size_t *size)
+{
+	char *data = NULL;
+	if (reserve(text, 0)) {
+		data = text->data;
+		data[text->size] = '\0';
+		if (size)
+			*size = text->size;
+		text->data = NULL;
+	}
+	text_finish(text);
+	return data;
+}
+
+int refuse(struct refusal *why, int error, const char *format, ...)
+{
+	if (!why)
+		return -error;
+	va_list args;
+	va_start(args, format);
+	int size = vsnprintf(why->sentence, sizeof why->sentence, format, args);
+	va_end(args);
+	if (size >= (int)sizeof why->sentence)
+		memcpy(why->sentence + sizeof why->sentence - 4, "...", 4);
+	return -error;
+}

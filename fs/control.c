@@ -1,0 +1,107 @@
+/* Writes to control files: a script that runs, waits, is interrupted and goes on. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/ctl.h"
+#include "fs/private.h"
+
+/* A script that is being done: one write. */
+struct running {
+	struct parked parked;
+	struct handle *handle;
+	struct script script;
+	size_t size; /* of the write */
+};
+
+/* The end of the write: its count, or the errno with its sentence. Lines that were done before an interruption give a short
+ * count, so that a writer who sends the rest again does none of them twice. */
+static void finish(struct running *running, struct target *target, int error)
+{
+	fuse_req_t request = running->parked.request;
+	if (running->script.removed)
+		target->process = NULL;
+	if (error == -EINTR && running->script.done)
+		fuse_reply_write(request, running->script.done);
+	else if (error == -EINTR || error == -ENODEV)
+		fuse_reply_err(request, -error);
+	else if (error)
+		refuse_request(request, target, error);
+	else {
+		forget_refusal(target);
+		fuse_reply_write(request, running->size);
+	}
+	script_finish(&running->script);
+	free(running);
+}
+
+/* Milliseconds until the deadline of the line that waits; it was set when that line first waited in this open. */
+static int64_t remaining(struct running *running)
+{
+	struct handle *handle = running->handle;
+	uv_loop_t *loop = running->parked.parking->loop;
+	double seconds = script_limit(&running->script);
+	if (seconds < 0)
+		return -1;
+	uv_update_time(loop);
+	if (!handle->deadline) {
+		double limit = seconds < 1e9 ? seconds : 1e9;
+		handle->deadline = uv_now(loop) + (uint64_t)(limit * 1000 + 0.5);
+	}
+	return handle->deadline > uv_now(loop) ? (int64_t)(handle->deadline - uv_now(loop)) : 0;
+}
+
+static void proceed(struct running *running, struct target *target)
+{
+	struct handle *handle = running->handle;
+	enum script_state state;
+	int error = script_run(&running->script, &target->view, &running->parked.waiter, &state);
+	if (!error && state != SCRIPT_DONE) {
+		handle->resume_state = (int)state;
+		error = parked_wait(&running->parked, remaining(running));
+		if (!error)
+			return;
+		handle->resumes = error == -EINTR;
+	}
+	if (!handle->resumes)
+		handle->deadline = 0;
+	finish(running, target, error);
+}
+
+static void on_script_woken(struct parked *parked, int outcome)
+{
+	struct running *running = (struct running *)parked;
+	struct handle *handle = running->handle;
+	struct target target;
+	target_of(parked->request, handle, &target);
+	handle->resumes = outcome == -EINTR;
+	if (!handle->resumes)
+		handle->deadline = 0;
+	int error = script_wake(&running->script, &target.view, outcome);
+	if (error)
+		finish(running, &target, error);
+	else
+		proceed(running, &target);
+}
+
+void control_write(fuse_req_t request, struct handle *handle, struct target *target, struct text *script)
+{
+	struct running *running = calloc(1, sizeof *running);
+	if (!running) {
+		fuse_reply_err(request, ENOMEM);
+		return;
+	}
+	bool resumes = handle->resumes;
+	handle->resumes = false;
+	parked_init(&running->parked, &handle->server->parking, request, on_script_woken);
+	running->handle = handle;
+	running->size = script->size;
+	int error = script_parse(&target->view, script->data, script->size, &running->script);
+	if (!error && resumes)
+		script_resume(&running->script, (enum script_state)handle->resume_state);
+	if (!resumes)
+		handle->deadline = 0;
+	if (error)
+		finish(running, target, error);
+	else
+		proceed(running, target);
+}

@@ -1,0 +1,343 @@
+#include "fs/ctl.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum words_wanted { NO_WORD, MAY_SECONDS, MUST_SIGNAL };
+
+struct verb {
+	const char *word;
+	const char *usage;
+	const char *help;
+	enum words_wanted wanted;
+	/* Result: 0 done; 1 the waiter waits; -errno with a sentence. */
+	int (*run)(const struct view *view, const struct step *step, struct waiter *waiter);
+	enum script_state waits;
+};
+
+/* ---- the verbs ---- */
+
+static int run_start(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	int error = manager_start(view->manager, view->process, view->caller, waiter);
+	return error ? error : 1;
+}
+
+static int run_join(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	int result = manager_join(view->manager, view->process, view->caller, waiter);
+	if (result < 0 || result == 1)
+		return result < 0 ? result : 0;
+	if (step->seconds != 0)
+		return 1;
+	waiter_cancel(waiter);
+	return refuse(view->caller->why, ETIME, "still running after 0 seconds");
+}
+
+static int run_terminate(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	(void)waiter;
+	return manager_signal(view->manager, view->process, SIGTERM, view->caller->why);
+}
+
+static int run_kill(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	(void)waiter;
+	return manager_signal(view->manager, view->process, SIGKILL, view->caller->why);
+}
+
+static int run_signal(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)waiter;
+	return manager_signal(view->manager, view->process, step->signal_number, view->caller->why);
+}
+
+static int run_close(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	(void)waiter;
+	return manager_remove(view->manager, view->process, view->caller->why);
+}
+
+static int run_help(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)view;
+	(void)step;
+	(void)waiter;
+	return 0;
+}
+
+static const struct verb VERBS[] = {
+	{ "start", "start", "run target, or run when target is empty; done when exec has succeeded", NO_WORD, run_start,
+	  SCRIPT_WAITS_FOR_START },
+	{ "join", "join [SECONDS]", "wait until it has ended", MAY_SECONDS, run_join, SCRIPT_WAITS_FOR_END },
+	{ "terminate", "terminate", "send SIGTERM", NO_WORD, run_terminate, SCRIPT_DONE },
+	{ "kill", "kill", "send SIGKILL", NO_WORD, run_kill, SCRIPT_DONE },
+	{ "signal", "signal NAME", "send a signal: a name or a number", MUST_SIGNAL, run_signal, SCRIPT_DONE },
+	{ "close", "close", "remove the directory, as rmdir does", NO_WORD, run_close, SCRIPT_DONE },
+	{ "help", "help", "does nothing; reading ctl gives this list", NO_WORD, run_help, SCRIPT_DONE },
+};
+
+enum { VERB_COUNT = sizeof VERBS / sizeof *VERBS };
+
+int ctl_show(const struct view *view, struct text *out)
+{
+	(void)view;
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		text_printf(out, "%-15s %s\n", VERBS[i].usage, VERBS[i].help);
+	text_printf(out, "%-15s %s\n", "FILE VALUE", "write VALUE to the file beside ctl");
+	return text_status(out);
+}
+
+/* ---- words ---- */
+
+static int refuse_word(const struct view *view, const char *word, size_t size)
+{
+	struct text valid = {0};
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		text_printf(&valid, "%s%s", i ? ", " : "", VERBS[i].usage);
+	char *list = text_take(&valid, NULL);
+	char *quoted = NULL;
+	words_quote(word, size, &quoted);
+	int error = refuse(view->caller->why, EINVAL, "unknown verb %s; valid are: %s, or FILE VALUE",
+			   quoted ? quoted : "", list ? list : "");
+	free(quoted);
+	free(list);
+	return error;
+}
+
+static int parse_seconds(const struct view *view, struct step *step)
+{
+	if (!step->size)
+		return 0;
+	char *end;
+	double seconds = isdigit((unsigned char)*step->value) || *step->value == '.' || *step->value == '-' ?
+			 strtod(step->value, &end) : NAN;
+	if (isnan(seconds) || end != step->value + step->size || strpbrk(step->value, "xX"))
+		return refuse(view->caller->why, EINVAL, "join takes a number of seconds, not '%s'", step->value);
+	step->seconds = seconds > 0 ? seconds : 0;
+	return 0;
+}
+
+/* A name with or without SIG in any case, RTMIN+N, RTMAX-N, or a number. */
+static int signal_by_name(const char *word)
+{
+	char *end;
+	if (isdigit((unsigned char)*word)) {
+		long number = strtol(word, &end, 10);
+		return !*end && number > 0 && number <= SIGRTMAX ? (int)number : -EINVAL;
+	}
+	if (!strncasecmp(word, "SIG", 3))
+		word += 3;
+	for (int number = 1; number < SIGRTMIN; number++) {
+		const char *name = sigabbrev_np(number);
+		if (name && !strcasecmp(name, word))
+			return number;
+	}
+	int edge = !strncasecmp(word, "RTMIN", 5) ? SIGRTMIN : !strncasecmp(word, "RTMAX", 5) ? SIGRTMAX : 0;
+	if (!edge)
+		return -EINVAL;
+	word += 5;
+	long offset = *word == '+' || *word == '-' ? strtol(word, &end, 10) : 0;
+	if (*word && (*end || !word[1]))
+		return -EINVAL;
+	return edge + offset >= SIGRTMIN && edge + offset <= SIGRTMAX ? (int)(edge + offset) : -EINVAL;
+}
+
+static int parse_signal(const struct view *view, struct step *step)
+{
+	step->signal_number = signal_by_name(step->value);
+	if (step->signal_number > 0)
+		return 0;
+	struct text valid = {0};
+	for (int number = 1; number < SIGRTMIN; number++)
+		if (sigabbrev_np(number))
+			text_printf(&valid, " %s", sigabbrev_np(number));
+	char *list = text_take(&valid, NULL);
+	int error = refuse(view->caller->why, EINVAL, "'%s' is no signal; valid are:%s RTMIN+N RTMAX-N or 1 to %d", step->value,
+			   list ? list : "", SIGRTMAX);
+	free(list);
+	return error;
+}
+
+static int parse_verb(const struct view *view, struct step *step)
+{
+	if (step->verb->wanted == NO_WORD && step->size)
+		return refuse(view->caller->why, EINVAL, "%s takes no word, not '%s'", step->verb->word, step->value);
+	if (step->verb->wanted == MAY_SECONDS)
+		return parse_seconds(view, step);
+	if (step->verb->wanted == MUST_SIGNAL)
+		return parse_signal(view, step);
+	return 0;
+}
+
+static int parse_value(const struct view *view, struct step *step, const char *word)
+{
+	int index = files_find(false, word);
+	const struct row *row = index < 0 ? NULL : files_row(false, (unsigned)index);
+	if (!row || !row->store)
+		return refuse_word(view, word, strlen(word));
+	step->row = row;
+	struct view checking = *view;
+	checking.check = true;
+	return row_store(row, &checking, step->value, step->size);
+}
+
+/* line is writable and ended by a NUL. */
+static int parse_line(const struct view *view, char *line, struct step *step)
+{
+	char *word = line + strspn(line, " \t");
+	size_t length = strcspn(word, " \t");
+	char *rest = word + length;
+	if (*rest)
+		*rest++ = '\0';
+	rest += strspn(rest, " \t");
+	step->value = rest;
+	step->size = strlen(rest);
+	step->seconds = -1;
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		if (!strcmp(VERBS[i].word, word))
+			step->verb = &VERBS[i];
+	if (!step->verb)
+		return parse_value(view, step, word);
+	while (step->size && strchr(" \t", rest[step->size - 1]))
+		rest[--step->size] = '\0';
+	return parse_verb(view, step);
+}
+
+int script_parse(const struct view *view, const char *text, size_t size, struct script *out)
+{
+	if (size > SCRIPT_LARGEST)
+		return refuse(view->caller->why, E2BIG, "at most %d bytes can be written to ctl at once", SCRIPT_LARGEST);
+	if (memchr(text, '\0', size))
+		return refuse(view->caller->why, EINVAL, "a verb cannot hold a NUL byte");
+	size_t lines = 1;
+	for (size_t i = 0; i < size; i++)
+		lines += text[i] == '\n';
+	struct script script = { .text = strndup(text, size), .steps = calloc(lines, sizeof *script.steps) };
+	int error = script.text && script.steps ? 0 : -ENOMEM;
+	for (size_t at = 0; !error && at < size;) {
+		char *line = script.text + at;
+		size_t length = strcspn(line, "\n");
+		line[length] = '\0';
+		at += length + 1;
+		if (!line[strspn(line, " \t")])
+			continue;
+		script.steps[script.count].end = at < size ? at : size;
+		error = parse_line(view, line, &script.steps[script.count++]);
+	}
+	if (!error && !script.count)
+		error = refuse_word(view, "", 0);
+	if (error)
+		script_finish(&script);
+	else
+		*out = script;
+	return error;
+}
+
+/* ---- running ---- */
+
+/* The sentence, and behind it the lines that were done before. */
+static int fail(const struct script *script, const struct view *view, int error)
+{
+	struct refusal *why = view->caller->why;
+	if (!script->next || !why)
+		return error;
+	struct text done = {0};
+	for (size_t i = 0; i < script->next; i++) {
+		const struct step *step = &script->steps[i];
+		text_printf(&done, "%s%s%s%.60s", i ? "; " : "", step->verb ? step->verb->word : step->row->name,
+			    step->size ? " " : "", step->value);
+	}
+	char *lines = text_take(&done, NULL);
+	struct refusal said = *why;
+	refuse(why, -error, "%.500s (line %zu; done before it: %s)", said.sentence, script->next + 1, lines ? lines : "");
+	free(lines);
+	return error;
+}
+
+/* The start that this open was interrupted in: under way still, or decided meanwhile. */
+static int resume_start(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	if (!manager_await_start(view->process, waiter))
+		return 1;
+	return process_is_started(view->process) ? 0 : run_start(view, step, waiter);
+}
+
+static int run_step(const struct script *script, const struct view *view, struct waiter *waiter)
+{
+	const struct step *step = &script->steps[script->next];
+	if (script->removed || !view->process)
+		return refuse(view->caller->why, ESRCH, "process object is closed");
+	if (script->resumes && !script->next)
+		return resume_start(view, step, waiter);
+	if (step->verb)
+		return step->verb->run(view, step, waiter);
+	return row_store(step->row, view, step->value, step->size);
+}
+
+static void finish_step(struct script *script)
+{
+	const struct step *step = &script->steps[script->next++];
+	script->done = step->end;
+	if (step->verb && step->verb->run == run_close)
+		script->removed = true;
+}
+
+void script_resume(struct script *script, enum script_state state)
+{
+	const struct verb *verb = script->steps[0].verb;
+	script->resumes = state == SCRIPT_WAITS_FOR_START && verb && verb->waits == state;
+}
+
+int script_run(struct script *script, const struct view *view, struct waiter *waiter, enum script_state *state)
+{
+	*state = SCRIPT_DONE;
+	while (script->next < script->count) {
+		int result = run_step(script, view, waiter);
+		if (result < 0)
+			return fail(script, view, result);
+		if (result > 0) {
+			*state = script->steps[script->next].verb->waits;
+			return 0;
+		}
+		finish_step(script);
+	}
+	return 0;
+}
+
+int script_wake(struct script *script, const struct view *view, int error)
+{
+	if (!error) {
+		finish_step(script);
+		return 0;
+	}
+	const struct step *step = &script->steps[script->next];
+	if (error == -ETIME)
+		refuse(view->caller->why, ETIME, "still running after %.15g seconds", step->seconds);
+	else if (!view->process)
+		refuse(view->caller->why, -error, "process object is closed");
+	else if (view->process->error)
+		refuse(view->caller->why, -error, "%s", view->process->error);
+	return fail(script, view, error);
+}
+
+double script_limit(const struct script *script)
+{
+	return script->steps[script->next].seconds;
+}
+
+void script_finish(struct script *script)
+{
+	free(script->text);
+	free(script->steps);
+	*script = (struct script){0};
+}

@@ -1,0 +1,163 @@
+#include "fs/files.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/ctl.h"
+#include "fs/show.h"
+#include "fs/store.h"
+
+enum {
+	A_WORD = 80,
+	A_PATH = 4096,
+	MANY_LINES = 256 << 10,
+	A_SCRIPT = 16 << 20,
+};
+
+/* Rows are only ever added at the end of the two tables: a node id names a row by its place. */
+static const struct row ROOT_ROWS[] = {
+	{ .name = "clone", .flags = ROW_CONTROL | ROW_EVERYBODY, .largest = SCRIPT_LARGEST,
+	  .show = clone_show, .open = clone_open,
+	  .help = "an open for writing makes a process Process-N; read gives its name, write takes what its ctl takes" },
+	{ .name = "active_children", .show = active_children_show,
+	  .help = "the processes that are started and not finished, a name a line" },
+	{ .name = "self", .kind = ROW_LINK, .show = self_show,
+	  .help = "leads to the process that the reader runs inside" },
+	{ .name = "session", .flags = ROW_LEASE, .show = session_show, .open = session_open,
+	  .help = "while a program holds it open, that program is a main process: its daemonic processes end with it" },
+	{ .name = "start_method", .largest = A_WORD, .show = default_start_method_show, .store = default_start_method_store,
+	  .help = "spawn, fork or forkserver: the default of new processes" },
+	{ .name = "error", .show = root_error_show,
+	  .help = "your last refusal that belongs to no process, as a sentence" },
+	{ .name = "help", .show = files_show_help, .help = "this text" },
+	{ .name = "version", .show = version_show, .help = "the version of procfs-mp" },
+};
+
+static const struct row PROCESS_ROWS[] = {
+	{ .name = "target", .flags = ROW_FROZEN, .largest = A_PATH, .show = target_show, .store = target_store,
+	  .help = "the program: a path, or a name that is looked up in PATH" },
+	{ .name = "args", .flags = ROW_FROZEN | ROW_EXACT, .largest = MANY_LINES, .show = args_show, .store = args_store,
+	  .help = "its arguments: words as a shell splits them (nothing is expanded), or ended by NUL bytes" },
+	{ .name = "kwargs", .flags = ROW_FROZEN, .largest = MANY_LINES, .show = kwargs_show, .store = kwargs_store,
+	  .help = "key=value a line, given as --key=value after args" },
+	{ .name = "name", .largest = A_PATH, .show = name_show, .store = name_store,
+	  .help = "a label, the directory's name at first" },
+	{ .name = "daemon", .flags = ROW_FROZEN, .largest = A_WORD, .show = daemon_show, .store = daemon_store,
+	  .help = "1: terminated when its main process ends; inherited" },
+	{ .name = "authkey", .flags = ROW_SECRET, .largest = A_WORD, .show = authkey_show, .store = authkey_store,
+	  .help = "64 hexadecimal digits, inherited" },
+	{ .name = "start_method", .flags = ROW_FROZEN, .largest = A_WORD, .show = start_method_show,
+	  .store = start_method_store, .help = "spawn, fork or forkserver (the last two are carried out as spawn)" },
+	{ .name = "run", .flags = ROW_FROZEN | ROW_EXACT | ROW_EXECUTABLE, .largest = A_SCRIPT, .show = run_show, .store = run_store,
+	  .help = "a script that is executed when target is empty; without #! by /bin/sh" },
+	{ .name = "env", .flags = ROW_FROZEN | ROW_SECRET, .largest = MANY_LINES, .show = env_show, .store = env_store,
+	  .help = "KEY=value a line; -KEY unsets" },
+	{ .name = "cwd", .flags = ROW_FROZEN, .largest = A_PATH, .show = cwd_show, .store = cwd_store,
+	  .help = "the directory it starts in" },
+	{ .name = "umask", .flags = ROW_FROZEN, .largest = A_WORD, .show = umask_show, .store = umask_store,
+	  .help = "its file mode creation mask, in octal" },
+	{ .name = "ctl", .flags = ROW_CONTROL, .largest = SCRIPT_LARGEST, .show = ctl_show,
+	  .help = "takes verbs; reading gives their list" },
+	{ .name = "pid", .show = pid_show, .help = "its process id, empty before start" },
+	{ .name = "ppid", .show = ppid_show, .help = "its parent's process id, empty before start" },
+	{ .name = "alive", .show = alive_show, .help = "1 from start to end" },
+	{ .name = "exitcode", .show = exitcode_show, .help = "0 to 255, or -N after signal N; empty before the end" },
+	{ .name = "sentinel", .flags = ROW_WAITS, .show = sentinel_show,
+	  .help = "for poll, select and epoll: readable once it has ended" },
+	{ .name = "wait", .flags = ROW_WAITS, .show = wait_show,
+	  .help = "reading waits until it has ended and gives the exit code" },
+	{ .name = "state", .show = state_show, .help = "initial, running, paused or ended" },
+	{ .name = "error", .flags = ROW_SECRET, .show = error_show,
+	  .help = "the last refusal, as a sentence; empty after the next success" },
+	{ .name = "parent", .kind = ROW_LINK, .show = parent_show, .help = "leads to the process that it was made inside of" },
+	{ .name = "children", .kind = ROW_DIRECTORY, .help = "links to the processes made inside of it" },
+	{ .name = "stdin", .flags = ROW_FROZEN | ROW_SECRET, .largest = (size_t)1 << 32, .stream = stdin_stream,
+	  .feed = stdin_feed, .help = "written before start: its whole input" },
+	{ .name = "stdout", .flags = ROW_SECRET, .stream = stdout_stream, .help = "what it wrote so far" },
+	{ .name = "stderr", .flags = ROW_SECRET, .stream = stderr_stream, .help = "what it wrote to its standard error so far" },
+	{ .name = "status", .show = status_show, .help = "all of it at a glance, secrets left out" },
+};
+
+enum {
+	ROOT_ROW_COUNT = sizeof ROOT_ROWS / sizeof *ROOT_ROWS,
+	PROCESS_ROW_COUNT = sizeof PROCESS_ROWS / sizeof *PROCESS_ROWS,
+};
+
+const struct row *files_row(bool root, unsigned index)
+{
+	if (root)
+		return index < ROOT_ROW_COUNT ? &ROOT_ROWS[index] : NULL;
+	return index < PROCESS_ROW_COUNT ? &PROCESS_ROWS[index] : NULL;
+}
+
+int files_find(bool root, const char *name)
+{
+	const struct row *row;
+	for (unsigned i = 0; (row = files_row(root, i)); i++)
+		if (!strcmp(row->name, name))
+			return (int)i;
+	return -ENOENT;
+}
+
+bool row_is_writable(const struct row *row)
+{
+	return row->store || row->feed || (row->flags & ROW_CONTROL);
+}
+
+mode_t row_mode(const struct row *row, bool shared)
+{
+	if (row->kind == ROW_LINK)
+		return S_IFLNK | 0777;
+	if (row->kind == ROW_DIRECTORY)
+		return S_IFDIR | 0555;
+	mode_t mode = S_IFREG | 0444;
+	if (row_is_writable(row))
+		mode |= shared && (row->flags & ROW_EVERYBODY) ? 0222 : 0200;
+	if (row->flags & ROW_EXECUTABLE)
+		mode |= 0111;
+	if (row->flags & ROW_SECRET)
+		mode &= ~(mode_t)077;
+	return mode;
+}
+
+int row_store(const struct row *row, const struct view *view, const char *bytes, size_t size)
+{
+	if (!view->check && (row->flags & ROW_FROZEN)) {
+		int error = manager_check_initial(view->process, view->caller->why);
+		if (error)
+			return error;
+	}
+	if (size > row->largest)
+		return refuse(view->caller->why, E2BIG, "%s takes at most %zu bytes", row->name, row->largest);
+	if (!(row->flags & ROW_EXACT) && size && bytes[size - 1] == '\n')
+		size--;
+	int error = row->store(view, bytes, size);
+	if (error == -ENOMEM)
+		refuse(view->caller->why, ENOMEM, "out of memory");
+	return error;
+}
+
+static void add_rows(struct text *out, bool root)
+{
+	static const char *const MARK[] = { [ROW_FILE] = "", [ROW_LINK] = "@", [ROW_DIRECTORY] = "/" };
+	const struct row *row;
+	for (unsigned i = 0; (row = files_row(root, i)); i++) {
+		int width = 15 - (int)strlen(row->name);
+		text_printf(out, "  %s%-*s %s\n", row->name, width > 0 ? width : 0, MARK[row->kind], row->help);
+	}
+}
+
+int files_show_help(const struct view *view, struct text *out)
+{
+	text_add(out, "Each directory is a process: mkdir makes one, rmdir removes one that does not run.\n\n"
+		      "  mkdir hello; echo echo > hello/target; echo 'hello bob' > hello/args\n"
+		      "  echo start > hello/ctl; cat hello/wait hello/stdout; rmdir hello\n\nhere:\n");
+	add_rows(out, true);
+	text_add(out, "\nin a process's directory:\n");
+	add_rows(out, false);
+	text_add(out, "\nverbs, written to ctl, a line each:\n");
+	int error = ctl_show(view, out);
+	text_add(out, "\nWhen something is refused, the error file beside it says why. See also procfs-mp(1).\n");
+	return error ? error : text_status(out);
+}

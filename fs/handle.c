@@ -1,0 +1,52 @@
+/* Open files. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/private.h"
+
+/* The kernel asks again by itself: it only has to be told that something changed. */
+static void on_ended(struct observer *observer)
+{
+	struct handle *handle = (struct handle *)((char *)observer - offsetof(struct handle, observer));
+	if (!handle->poll)
+		return;
+	fuse_lowlevel_notify_poll(handle->poll);
+	fuse_pollhandle_destroy(handle->poll);
+	handle->poll = NULL;
+}
+
+struct handle *handle_create(struct target *target, int flags)
+{
+	struct handle *handle = calloc(1, sizeof *handle);
+	if (!handle)
+		return NULL;
+	handle->server = target->server;
+	handle->row = target->row;
+	handle->row_index = target->node.row - NODE_FIRST_ROW;
+	handle->of_root = !target->process;
+	handle->process = target->node.process;
+	handle->flags = flags;
+	handle->uid = target->caller.uid;
+	handle->gid = target->caller.gid;
+	handle->observer.on_ended = on_ended;
+	return handle;
+}
+
+void handle_destroy(struct handle *handle)
+{
+	if (!handle)
+		return;
+	observer_stop(&handle->observer);
+	if (handle->poll)
+		fuse_pollhandle_destroy(handle->poll);
+	if (handle->session)
+		manager_close_session(handle->server->manager, handle->session);
+	text_finish(&handle->draft);
+	free(handle->content);
+	free(handle);
+}
+
+struct handle *handle_of(const struct fuse_file_info *info)
+{
+	return (struct handle *)(uintptr_t)info->fh;
+}

@@ -1,0 +1,126 @@
+/*
+ * What the files that speak FUSE share: server.c (loop), tree.c (names and attributes), io.c (opens, reads,
+ * writes), control.c (verbs), handle.c (open files).
+ */
+#ifndef PROCFS_MP_PRIVATE_H
+#define PROCFS_MP_PRIVATE_H
+
+#include "fs/files.h"
+#include "fs/node.h"
+#include "fs/parked.h"
+#include "fs/server.h"
+
+/* An open file. */
+struct handle {
+	struct server *server;
+	const struct row *row;
+	uint64_t process; /* 0: the root's; of clone, what the open made */
+	unsigned row_index;
+	bool of_root;
+	int flags; /* open(2)'s */
+	uid_t uid; /* who opened it: what was allowed then stays allowed */
+	gid_t gid;
+
+	char *content; /* the moment's value that reads at later offsets continue */
+	size_t content_size;
+	bool has_content;
+	off_t position; /* of a control file, where writes move the kernel's */
+
+	struct text draft; /* what this open has written of a value */
+	bool has_draft;
+
+	struct observer observer;
+	struct fuse_pollhandle *poll;
+	struct session *session;
+
+	/* A write that was interrupted and is sent again goes on where it was. */
+	bool resumes;
+	int resume_state; /* enum script_state */
+	uint64_t deadline; /* uv_now()'s milliseconds; 0: none */
+};
+
+/* A value that `>` emptied, until a write has been accepted or the file is closed. */
+struct emptied {
+	uint64_t process;
+	bool of_root;
+	unsigned row_index;
+	char *bytes;
+	size_t size;
+	LIST_ENTRY(emptied) link;
+};
+
+struct server {
+	struct server_config config;
+	struct surroundings surroundings;
+	struct manager *manager;
+	struct parking parking;
+	uv_loop_t loop;
+	uv_poll_t requests;
+	struct fuse_buf buffer;
+	LIST_HEAD(, emptied) emptied;
+	uint32_t serial; /* of the last control file looked up */
+	struct timespec mounted;
+	char *session_path;
+	bool answered_init, serving;
+	int status;
+};
+
+/* What a node is, with the rights of whoever asks. */
+struct target {
+	struct server *server;
+	struct node node;
+	const struct row *row;   /* NULL: a directory of a process or the root, or a link in children/ */
+	struct process *process; /* NULL: the root's */
+	struct refusal why;
+	struct caller caller;
+	struct view view;
+};
+
+/* Result: 0 and *out; -ESTALE when the process is gone. */
+int target_find(fuse_req_t request, fuse_ino_t ino, struct target *out);
+
+/* Replies with the error, after its sentence was put where it belongs: the process's error file, or the root's for the caller. */
+void refuse_request(fuse_req_t request, struct target *target, int error);
+/* After a success the sentence is gone. */
+void forget_refusal(struct target *target);
+
+/* Fills in what stat shows. Result: 0, -ENOMEM. */
+int target_stat(struct target *target, struct stat *out);
+
+/* What a handle is about now: the process of its open, the rights of its opener. process is NULL when it is gone. */
+void target_of(fuse_req_t request, struct handle *handle, struct target *out);
+
+/* Writing a control file: parses and runs the script; replies at once or later. */
+void control_write(fuse_req_t request, struct handle *handle, struct target *target, struct text *script);
+
+/* handle.c */
+struct handle *handle_create(struct target *target, int flags);
+void handle_destroy(struct handle *handle);
+struct handle *handle_of(const struct fuse_file_info *info);
+
+/* io.c: SETATTR's size. Result: 0; -errno with a sentence. */
+int io_truncate(struct target *target, off_t size);
+
+/* the request table's parts */
+void tree_lookup(fuse_req_t, fuse_ino_t, const char *);
+void tree_getattr(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void tree_setattr(fuse_req_t, fuse_ino_t, struct stat *, int, struct fuse_file_info *);
+void tree_readlink(fuse_req_t, fuse_ino_t);
+void tree_mkdir(fuse_req_t, fuse_ino_t, const char *, mode_t);
+void tree_rmdir(fuse_req_t, fuse_ino_t, const char *);
+void tree_opendir(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void tree_readdir(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_file_info *);
+void tree_statfs(fuse_req_t, fuse_ino_t);
+void tree_mknod(fuse_req_t, fuse_ino_t, const char *, mode_t, dev_t);
+void tree_symlink(fuse_req_t, const char *, fuse_ino_t, const char *);
+void tree_unlink(fuse_req_t, fuse_ino_t, const char *);
+void tree_rename(fuse_req_t, fuse_ino_t, const char *, fuse_ino_t, const char *, unsigned);
+void tree_link(fuse_req_t, fuse_ino_t, fuse_ino_t, const char *);
+void io_open(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void io_read(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_file_info *);
+void io_write(fuse_req_t, fuse_ino_t, const char *, size_t, off_t, struct fuse_file_info *);
+void io_flush(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void io_release(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void io_poll(fuse_req_t, fuse_ino_t, struct fuse_file_info *, struct fuse_pollhandle *);
+
+#endif

@@ -1,0 +1,222 @@
+#include "fs/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "fs/log.h"
+#include "fs/private.h"
+
+/* How many requests are answered before timers and the keeper get their turn. */
+enum { REQUESTS_A_TURN = 64 };
+
+struct server *server_create(void)
+{
+	struct server *server = calloc(1, sizeof *server);
+	if (server)
+		clock_gettime(CLOCK_REALTIME, &server->mounted);
+	return server;
+}
+
+void server_destroy(struct server *server)
+{
+	if (!server)
+		return;
+	free(server->session_path);
+	free(server->buffer.mem);
+	free(server);
+}
+
+/* An open that truncates must come as OPEN and SETATTR, or a refused write could not be told from an emptied
+ * value. Replies are small: reading by splice costs more than copying. */
+static void on_init(void *userdata, struct fuse_conn_info *connection)
+{
+	struct server *server = userdata;
+	connection->want &= ~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+					FUSE_CAP_SPLICE_MOVE);
+	connection->time_gran = 1;
+	server->answered_init = true;
+}
+
+static const struct fuse_lowlevel_ops OPERATIONS = {
+	.init = on_init,
+	.lookup = tree_lookup,
+	.getattr = tree_getattr,
+	.setattr = tree_setattr,
+	.readlink = tree_readlink,
+	.mknod = tree_mknod,
+	.mkdir = tree_mkdir,
+	.unlink = tree_unlink,
+	.rmdir = tree_rmdir,
+	.symlink = tree_symlink,
+	.rename = tree_rename,
+	.link = tree_link,
+	.open = io_open,
+	.read = io_read,
+	.write = io_write,
+	.flush = io_flush,
+	.release = io_release,
+	.opendir = tree_opendir,
+	.readdir = tree_readdir,
+	.statfs = tree_statfs,
+	.poll = io_poll,
+};
+
+const struct fuse_lowlevel_ops *server_operations(void)
+{
+	return &OPERATIONS;
+}
+
+static void tell_ready(struct server *server)
+{
+	if (!server->answered_init || server->config.ready_fd < 0)
+		return;
+	if (write(server->config.ready_fd, "", 1) != 1)
+		log_error("cannot tell that the mount is ready: %s", strerror(errno));
+	close(server->config.ready_fd);
+	server->config.ready_fd = -1;
+}
+
+static void on_unmounted(struct server *server)
+{
+	if (!server->serving)
+		return;
+	server->serving = false;
+	uv_poll_stop(&server->requests);
+	parking_wake_all(&server->parking, -ENODEV);
+	manager_end(server->manager);
+}
+
+static void on_requests(uv_poll_t *handle, int status, int events)
+{
+	(void)events;
+	struct server *server = handle->data;
+	struct fuse_session *session = server->config.session;
+	int size = status < 0 ? 0 : 1;
+	for (int i = 0; i < REQUESTS_A_TURN && size > 0; i++) {
+		size = fuse_session_receive_buf(session, &server->buffer);
+		if (size > 0) {
+			fuse_session_process_buf(session, &server->buffer);
+			parking_sweep(&server->parking);
+		}
+	}
+	tell_ready(server);
+	if (size == 0 || (size < 0 && size != -EAGAIN && size != -EINTR))
+		on_unmounted(server);
+}
+
+/* Without a keeper nobody could say how a process ended: none is left behind that would be reported wrongly. */
+static void lose_keeper(struct server *server)
+{
+	log_error("the keeper has died: its processes are killed and the mount ends");
+	struct process *process = NULL;
+	while ((process = manager_after(server->manager, process ? process->id : 0)))
+		manager_signal(server->manager, process, SIGKILL, NULL);
+	fuse_session_unmount(server->config.session);
+	server->status = 1;
+}
+
+static void on_finished(void *context, int error)
+{
+	struct server *server = context;
+	if (error)
+		lose_keeper(server);
+	uv_stop(&server->loop);
+}
+
+/* Every process that has written something keeps descriptors of its output here. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int begin(struct server *server, const struct server_config *config)
+{
+	extern char **environ;
+	server->config = *config;
+	server->surroundings = (struct surroundings){
+		.base_directory = config->base_directory,
+		.mountpoint = config->mountpoint,
+		.environment = environ,
+		.umask = config->umask,
+		.uid = geteuid(),
+		.gid = getegid(),
+	};
+	LIST_INIT(&server->emptied);
+	struct text path = {0};
+	text_printf(&path, "%s/session", config->mountpoint);
+	server->session_path = text_take(&path, NULL);
+	if (!server->session_path)
+		return -ENOMEM;
+	int error = uv_loop_init(&server->loop);
+	if (error)
+		return error;
+	parking_init(&server->parking, &server->loop);
+	struct manager_config manager = {
+		.loop = &server->loop,
+		.table = config->table,
+		.socket_fd = config->socket_fd,
+		.surroundings = &server->surroundings,
+		.has_command = config->has_command,
+		.on_finished = on_finished,
+		.context = server,
+	};
+	error = manager_create(&manager, &server->manager);
+	int fd = fuse_session_fd(config->session);
+	if (!error && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
+		error = -errno;
+	if (!error)
+		error = uv_poll_init(&server->loop, &server->requests, fd);
+	if (error)
+		return error;
+	server->requests.data = server;
+	server->serving = true;
+	return uv_poll_start(&server->requests, UV_READABLE, on_requests);
+}
+
+static void drop_all_emptied(struct server *server)
+{
+	struct emptied *emptied;
+	while ((emptied = LIST_FIRST(&server->emptied))) {
+		LIST_REMOVE(emptied, link);
+		free(emptied->bytes);
+		free(emptied);
+	}
+}
+
+/* Requests that still wait are answered before the descriptor is closed: a client whose request was read can't be
+ * killed until then. */
+static void end(struct server *server)
+{
+	if (server->serving) {
+		server->serving = false;
+		uv_poll_stop(&server->requests);
+		parking_wake_all(&server->parking, -ENODEV);
+	}
+	uv_close((uv_handle_t *)&server->requests, NULL);
+	manager_destroy(server->manager);
+	drop_all_emptied(server);
+	uv_run(&server->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&server->loop);
+}
+
+int server_run(struct server *server, const struct server_config *config)
+{
+	raise_descriptor_limit();
+	int error = begin(server, config);
+	if (error) {
+		log_error("cannot begin: %s", error < -4000 ? uv_strerror(error) : strerror(-error));
+		return 1;
+	}
+	uv_run(&server->loop, UV_RUN_DEFAULT);
+	end(server);
+	return server->status;
+}

@@ -1,0 +1,459 @@
+/* Names and attributes: every request that walks the table and opens nothing. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/private.h"
+
+/* Names are looked up anew each time a directory of a process is meant, since `close` removes one behind the
+ * kernel's back. What is in a process's directory is there as long as the process is. */
+static const double FOR_EVER = 86400, NOT_AT_ALL = 0;
+
+static struct caller caller_of(fuse_req_t request, struct refusal *why)
+{
+	const struct fuse_ctx *context = fuse_req_ctx(request);
+	return (struct caller){ .pid = context->pid, .uid = context->uid, .gid = context->gid, .why = why };
+}
+
+int target_find(fuse_req_t request, fuse_ino_t ino, struct target *out)
+{
+	*out = (struct target){ .server = fuse_req_userdata(request), .node = node_decode(ino) };
+	out->why.sentence[0] = '\0';
+	out->caller = caller_of(request, &out->why);
+	if (out->node.process) {
+		out->process = manager_by_id(out->server->manager, out->node.process);
+		if (!out->process)
+			return -ESTALE;
+	}
+	if (out->node.row >= NODE_FIRST_ROW && out->node.row != NODE_CHILD_LINK) {
+		out->row = files_row(!out->process, out->node.row - NODE_FIRST_ROW);
+		if (!out->row)
+			return -ESTALE;
+	}
+	out->view = (struct view){ .manager = out->server->manager, .process = out->process, .caller = &out->caller };
+	return 0;
+}
+
+void refuse_request(fuse_req_t request, struct target *target, int error)
+{
+	if (!target->why.sentence[0])
+		refuse(&target->why, -error, "%s", strerror(-error));
+	if (target->process && manager_may(target->process, &target->caller))
+		process_set_error(target->process, target->why.sentence);
+	else
+		manager_set_error(target->server->manager, target->caller.uid, target->why.sentence);
+	fuse_reply_err(request, -error);
+}
+
+void forget_refusal(struct target *target)
+{
+	if (target->process)
+		process_set_error(target->process, NULL);
+	else
+		manager_set_error(target->server->manager, target->caller.uid, NULL);
+}
+
+/* ---- attributes ---- */
+
+static int content_size(struct target *target, off_t *out)
+{
+	const struct row *row = target->row;
+	*out = 0;
+	if (row->stream) {
+		struct stat st;
+		int fd = row->stream(target->process);
+		if (fd >= 0 && !fstat(fd, &st))
+			*out = st.st_size;
+		return 0;
+	}
+	if (!row->show)
+		return 0;
+	struct text text = {0};
+	int error = row->show(&target->view, &text);
+	*out = (off_t)text.size;
+	text_finish(&text);
+	target->why.sentence[0] = '\0';
+	return error == -ENOMEM ? error : 0;
+}
+
+static mode_t mode_of(const struct target *target, bool shared)
+{
+	if (target->row)
+		return row_mode(target->row, shared);
+	if (target->node.row == NODE_CHILD_LINK)
+		return S_IFLNK | 0777;
+	if (target->process)
+		return S_IFDIR | 0755;
+	return S_IFDIR | (shared ? 01777 : 0755);
+}
+
+static bool is_shared(const struct server *server)
+{
+	return server->config.allow_other && server->surroundings.uid == 0;
+}
+
+int target_stat(struct target *target, struct stat *out)
+{
+	const struct server *server = target->server;
+	*out = (struct stat){
+		.st_ino = node_inode(target->node),
+		.st_mode = mode_of(target, is_shared(server)),
+		.st_nlink = 1,
+		.st_uid = target->process ? target->process->owner : server->surroundings.uid,
+		.st_gid = target->process ? target->process->group : server->surroundings.gid,
+		.st_blksize = 4096,
+		.st_atim = target->process ? target->process->created : server->mounted,
+	};
+	out->st_mtim = out->st_ctim = out->st_atim;
+	if (target->process && target->process->started.tv_sec)
+		out->st_mtim = out->st_ctim = target->process->started;
+	if (target->process && target->process->ended.tv_sec)
+		out->st_mtim = out->st_ctim = target->process->ended;
+	if (target->node.row == NODE_CHILD_LINK)
+		out->st_size = (off_t)strlen(target->process->directory) + 6;
+	if (!target->row || target->row->kind == ROW_DIRECTORY)
+		return 0;
+	int error = content_size(target, &out->st_size);
+	out->st_blocks = (out->st_size + 511) / 512;
+	return error;
+}
+
+static bool changes(const struct target *target)
+{
+	return target->row && target->row->kind != ROW_DIRECTORY;
+}
+
+void tree_getattr(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	(void)info;
+	struct target target;
+	struct stat st;
+	int error = target_find(request, ino, &target);
+	if (!error)
+		error = target_stat(&target, &st);
+	if (error)
+		fuse_reply_err(request, -error);
+	else
+		fuse_reply_attr(request, &st, changes(&target) ? NOT_AT_ALL : FOR_EVER);
+}
+
+void tree_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, int which, struct fuse_file_info *info)
+{
+	struct target target;
+	int error = target_find(request, ino, &target);
+	if (error) {
+		fuse_reply_err(request, -error);
+		return;
+	}
+	if (which & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		error = refuse(&target.why, EPERM, "modes and owners follow from who made the directory");
+	else if (which & FUSE_SET_ATTR_SIZE)
+		error = io_truncate(&target, wanted->st_size);
+	if (error)
+		refuse_request(request, &target, error);
+	else
+		tree_getattr(request, ino, info);
+}
+
+/* ---- names ---- */
+
+static void reply_entry(fuse_req_t request, struct target *target)
+{
+	struct fuse_entry_param entry = { .generation = 1 };
+	bool control = target->row && (target->row->flags & ROW_CONTROL);
+	bool link = target->row && target->row->kind == ROW_LINK;
+	bool directory = target->node.row == NODE_DIRECTORY;
+	if (control)
+		target->node.serial = ++target->server->serial;
+	entry.ino = node_encode(target->node);
+	entry.entry_timeout = control || link || directory || target->node.row == NODE_CHILD_LINK ? NOT_AT_ALL : FOR_EVER;
+	entry.attr_timeout = changes(target) ? NOT_AT_ALL : FOR_EVER;
+	int error = target_stat(target, &entry.attr);
+	if (error)
+		fuse_reply_err(request, -error);
+	else
+		fuse_reply_entry(request, &entry);
+}
+
+/* A row by its name; a link that leads nowhere is not there. */
+static int find_row(struct target *target, const char *name)
+{
+	int index = files_find(!target->process, name);
+	if (index < 0)
+		return index;
+	target->row = files_row(!target->process, (unsigned)index);
+	target->node.row = NODE_FIRST_ROW + (unsigned)index;
+	if (target->row->kind != ROW_LINK)
+		return 0;
+	struct text text = {0};
+	int error = target->row->show(&target->view, &text);
+	text_finish(&text);
+	return error;
+}
+
+static int find_name(struct target *target, const char *name)
+{
+	bool children = target->row && target->row->kind == ROW_DIRECTORY;
+	if (!children && target->node.row != NODE_DIRECTORY)
+		return -ENOTDIR;
+	int error = children ? -ENOENT : find_row(target, name);
+	if (error != -ENOENT || (target->process && !children))
+		return error;
+	struct process *process = manager_by_directory(target->server->manager, name);
+	if (!process || (children && process->parent != target->process))
+		return -ENOENT;
+	target->process = target->view.process = process;
+	target->row = NULL;
+	target->node = (struct node){ .process = process->id, .row = children ? NODE_CHILD_LINK : NODE_DIRECTORY };
+	return 0;
+}
+
+void tree_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+	struct target target;
+	int error = target_find(request, parent, &target);
+	if (!error)
+		error = find_name(&target, name);
+	if (error)
+		fuse_reply_err(request, -error);
+	else
+		reply_entry(request, &target);
+}
+
+void tree_readlink(fuse_req_t request, fuse_ino_t ino)
+{
+	struct target target;
+	struct text text = {0};
+	int error = target_find(request, ino, &target);
+	if (!error && target.node.row == NODE_CHILD_LINK)
+		text_printf(&text, "../../%s", target.process->directory);
+	else if (!error)
+		error = target.row && target.row->kind == ROW_LINK ? target.row->show(&target.view, &text) : -EINVAL;
+	char *path = text_take(&text, NULL);
+	if (error || !path)
+		fuse_reply_err(request, error ? -error : ENOMEM);
+	else
+		fuse_reply_readlink(request, path);
+	free(path);
+}
+
+/* ---- making and removing ---- */
+
+static int check_root(struct target *target, const char *action)
+{
+	if (target->node.process || target->node.row != NODE_DIRECTORY)
+		return refuse(&target->why, EPERM, "%s: a process's directory has its files and no others", action);
+	return 0;
+}
+
+void tree_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	(void)mode;
+	struct target target;
+	int error = target_find(request, parent, &target);
+	if (error) {
+		fuse_reply_err(request, -error);
+		return;
+	}
+	struct process *process;
+	error = check_root(&target, "mkdir");
+	if (!error && files_find(true, name) >= 0)
+		error = refuse(&target.why, EEXIST, "%s is a file of the mount", name);
+	if (!error)
+		error = manager_make(target.server->manager, &target.caller, name, &process);
+	if (error) {
+		refuse_request(request, &target, error);
+		return;
+	}
+	forget_refusal(&target);
+	target.process = target.view.process = process;
+	target.node = (struct node){ .process = process->id, .row = NODE_DIRECTORY };
+	reply_entry(request, &target);
+}
+
+void tree_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+	struct target target;
+	int error = target_find(request, parent, &target);
+	if (!error)
+		error = check_root(&target, "rmdir");
+	if (!error && files_find(true, name) >= 0)
+		error = -ENOTDIR;
+	struct process *process = error ? NULL : manager_by_directory(target.server->manager, name);
+	if (!error && !process)
+		error = -ENOENT;
+	if (!error) {
+		target.process = process;
+		error = manager_may(process, &target.caller) ? manager_remove(target.server->manager, process, &target.why) :
+			refuse(&target.why, EACCES, "%s is not yours", process->directory);
+	}
+	if (error) {
+		refuse_request(request, &target, error);
+		return;
+	}
+	target.process = NULL;
+	forget_refusal(&target);
+	fuse_reply_err(request, 0);
+}
+
+static void refuse_change(fuse_req_t request, fuse_ino_t ino, const char *sentence)
+{
+	struct target target;
+	int error = target_find(request, ino, &target);
+	if (error) {
+		fuse_reply_err(request, -error);
+		return;
+	}
+	refuse_request(request, &target, refuse(&target.why, EPERM, "%s", sentence));
+}
+
+void tree_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+	(void)name;
+	(void)mode;
+	(void)device;
+	refuse_change(request, parent, "files cannot be made here: mkdir in the root makes a process with all of its files");
+}
+
+void tree_symlink(fuse_req_t request, const char *link, fuse_ino_t parent, const char *name)
+{
+	(void)link;
+	(void)name;
+	refuse_change(request, parent, "links cannot be made here");
+}
+
+void tree_link(fuse_req_t request, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	(void)ino;
+	(void)name;
+	refuse_change(request, parent, "links cannot be made here");
+}
+
+void tree_unlink(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+	(void)name;
+	refuse_change(request, parent, "a file cannot be removed: rmdir removes a process with all of its files");
+}
+
+void tree_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *new_name,
+		 unsigned flags)
+{
+	(void)name;
+	(void)to;
+	(void)new_name;
+	(void)flags;
+	refuse_change(request, parent, "a directory keeps its name: write another one to the file name");
+}
+
+/* ---- listing ---- */
+
+struct listing {
+	fuse_req_t request;
+	struct target *target;
+	char *buffer;
+	size_t size, room;
+};
+
+/* False when the buffer is full. offset: where the next entry begins. */
+static bool add_entry(struct listing *listing, const char *name, struct node node, mode_t type, off_t offset)
+{
+	struct stat st = { .st_ino = node_inode(node), .st_mode = type };
+	size_t needed = fuse_add_direntry(listing->request, listing->buffer + listing->size,
+					  listing->room - listing->size, name, &st, offset);
+	if (needed > listing->room - listing->size)
+		return false;
+	listing->size += needed;
+	return true;
+}
+
+static bool is_there(struct target *target, const struct row *row)
+{
+	if (row->kind != ROW_LINK)
+		return true;
+	struct text text = {0};
+	bool there = !row->show(&target->view, &text);
+	text_finish(&text);
+	return there;
+}
+
+/* Offsets: 1 is behind ".", 2 behind "..", 3 + i behind row i, and behind a process FIRST_ID + its id, so that a
+ * listing goes on rightly whatever has been made or removed in between. */
+enum { AFTER_DOTS = 2, FIRST_ID = 1 << 10 };
+
+static bool list_processes(struct listing *listing, off_t offset)
+{
+	struct target *target = listing->target;
+	bool children = target->row;
+	uint64_t id = offset > FIRST_ID ? (uint64_t)offset - FIRST_ID : 0;
+	struct process *process;
+	while ((process = manager_after(target->server->manager, id))) {
+		id = process->id;
+		if (children && process->parent != target->process)
+			continue;
+		struct node node = { .process = id, .row = children ? NODE_CHILD_LINK : NODE_DIRECTORY };
+		if (!add_entry(listing, process->directory, node, children ? S_IFLNK : S_IFDIR, FIRST_ID + (off_t)id))
+			return false;
+	}
+	return true;
+}
+
+static bool list_rows(struct listing *listing, off_t offset)
+{
+	struct target *target = listing->target;
+	const struct row *row;
+	for (unsigned i = (unsigned)(offset - AFTER_DOTS); (row = files_row(!target->process, i)); i++) {
+		struct node node = { .process = target->node.process, .row = NODE_FIRST_ROW + i };
+		if (is_there(target, row) && !add_entry(listing, row->name, node, row_mode(row, false), AFTER_DOTS + 1 + i))
+			return false;
+	}
+	return true;
+}
+
+static void list(struct listing *listing, off_t offset)
+{
+	struct target *target = listing->target;
+	struct node above = { .process = target->row ? target->node.process : 0, .row = NODE_DIRECTORY };
+	if (offset < 1 && !add_entry(listing, ".", target->node, S_IFDIR, 1))
+		return;
+	if (offset < AFTER_DOTS && !add_entry(listing, "..", above, S_IFDIR, AFTER_DOTS))
+		return;
+	if (offset < AFTER_DOTS)
+		offset = AFTER_DOTS;
+	if (!target->row && offset < FIRST_ID && !list_rows(listing, offset))
+		return;
+	if (target->row || !target->process)
+		list_processes(listing, offset);
+}
+
+void tree_opendir(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct target target;
+	int error = target_find(request, ino, &target);
+	if (error)
+		fuse_reply_err(request, -error);
+	else
+		fuse_reply_open(request, info);
+}
+
+void tree_readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	(void)info;
+	struct target target;
+	int error = target_find(request, ino, &target);
+	struct listing listing = { .request = request, .target = &target, .buffer = malloc(size), .room = size };
+	if (error || !listing.buffer) {
+		fuse_reply_err(request, error ? -error : ENOMEM);
+	} else {
+		list(&listing, offset);
+		fuse_reply_buf(request, listing.buffer, listing.size);
+	}
+	free(listing.buffer);
+}
+
+void tree_statfs(fuse_req_t request, fuse_ino_t ino)
+{
+	(void)ino;
+	struct statvfs st = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255 };
+	fuse_reply_statfs(request, &st);
+}

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Keeper and server: what lies inside the mount can be executed, a hanging exec holds up only itself, nothing leaks."""
+import errno
+import os
+import signal
+import subprocess
+
+from harness import Mount, claim, main
+from plain import Background, children_of, expect_errno, in_child, read, same, value, wait_until, write
+
+
+@claim
+def a_target_inside_the_mount_itself_runs(mp):
+    """A target inside the mount itself works."""
+    script = mp.make('script', run='#!/bin/sh\necho inside "$@"\n')
+    path = mp.run('executes', script + '/run', 'and out')
+    same((value(path + '/exitcode'), read(path + '/stdout')), ('0', 'inside and out\n'), read(path + '/stderr'))
+    path = mp.run('reads', 'sh', script + '/run it')
+    same(read(path + '/stdout'), 'inside it\n', read(path + '/stderr'))
+
+
+@claim
+def a_missing_target_inside_the_mount_itself_is_an_error(mp):
+    """A target inside the mount itself works, and so does its failure."""
+    for target, code in ((mp('nobody'), errno.ENOENT), (mp('version'), errno.EACCES), (mp.path, errno.EACCES),
+                         (mp('version', 'x'), errno.ENOTDIR)):
+        path = mp.make(f'fails{len(mp.names())}', target)
+        expect_errno(code, lambda: write(path + '/ctl', 'start'), target, error_file=path + '/error')
+
+
+@claim
+def a_cwd_inside_the_mount_itself_works(mp):
+    """A cwd inside the mount itself works."""
+    place = mp.make('place', name='whose name')
+    path = mp.run('inside', 'sh', ['-c', 'pwd -P; cat name; cat ../place/state'], cwd=place)
+    same(read(path + '/stdout'), f'{place}\nwhose name\ninitial\n', read(path + '/stderr'))
+    path = mp.run('itself', 'sh', ['-c', 'cat itself/alive'], cwd=mp.path)
+    same(read(path + '/stdout'), '1\n', read(path + '/stderr'))
+
+
+@claim
+def files_of_the_mount_serve_as_its_processes_streams(mp):
+    """A stdin inside the mount itself works."""
+    source = mp.run('source', 'echo', 'through the mount')
+    path = mp.run('sink', 'sh', ['-c', f'cat < {source}/stdout; echo changed > {source}/name'])
+    same((read(path + '/stdout'), value(source + '/name')), ('through the mount\n', 'changed'))
+    path = mp.make('own', run='cat "$0" | wc -l; cat $PROCFS_MP/self/name\n')
+    write(path + '/ctl', 'start\njoin')
+    same(read(path + '/stdout').split(), ['1', 'own'], read(path + '/stderr'))
+
+
+@claim
+def a_managed_process_can_drive_its_own_mount(mp):
+    """The server never waits for a child."""
+    script = 'p=$PROCFS_MP/inner; mkdir $p; echo echo > $p/target; echo from inside > $p/args; echo start > $p/ctl; ' \
+             'echo join > $p/ctl; cat $p/stdout; rmdir $p'
+    same(read(mp.run('outer', 'sh', ['-c', script]) + '/stdout'), 'from inside\n')
+
+
+@claim
+def an_exec_that_hangs_holds_up_its_own_start_only(mp):
+    """An exec that hangs holds up its own start only."""
+    with Mount() as other:
+        before = other.idle()
+        os.kill(other.server, signal.SIGSTOP)  # from now on every lookup in `other` hangs
+        try:
+            paths = [mp.make(f'hangs{number}', f'{other.path}/nothing{number}') for number in range(8)]
+            starts = [Background(write, path + '/ctl', 'start') for path in paths]
+            wait_until(lambda: other.pending() > before, what='an exec that hangs')
+            for number in range(20):
+                same(value(mp.run(f'quick{number}', 'true') + '/exitcode'), '0')
+            same([start.is_alive() for start in starts], [True] * 8)
+            for path in paths:
+                read(path + '/status')
+                expect_errno((errno.EALREADY, errno.EBUSY), lambda: write(path + '/ctl', 'start'))
+        finally:
+            os.kill(other.server, signal.SIGCONT)
+        for path, start in zip(paths, starts):
+            expect_errno(errno.ENOENT, start.result, 'nothing', error_file=path + '/error')
+            same(value(path + '/state'), 'initial')
+
+
+@claim
+def a_cwd_that_hangs_holds_up_its_own_start_only(mp):
+    """An exec that hangs holds up its own start only."""
+    with Mount() as other:
+        os.mkdir(other('x'))
+        before = other.idle()
+        os.kill(other.server, signal.SIGSTOP)
+        try:
+            path = mp.make('hangs', 'true', cwd=other('nowhere'))
+            start = Background(write, path + '/ctl', 'start')
+            wait_until(lambda: other.pending() > before, what='a chdir that hangs')
+            same(value(mp.run('quick', 'true') + '/exitcode'), '0')
+        finally:
+            os.kill(other.server, signal.SIGCONT)
+        expect_errno(errno.ENOENT, start.result)
+
+
+@claim
+def orphans_come_to_the_keeper_and_are_reaped(mp):
+    """Orphaned grandchildren are reaped."""
+    for number in range(20):
+        mp.run(f'orphans{number}', 'sh', ['-c', '(sh -c "exit 3" &); (sleep 0.01 & sleep 0.02 &); :'])
+    wait_until(lambda: set(children_of(mp.keeper)) == set(mp.servers), what='every orphan is reaped')
+
+
+@claim
+def join_does_not_wait_for_orphans_that_hold_the_output(mp):
+    """join waits for the process; what it left behind may go on writing."""
+    path = mp.run('leaves', 'sh', ['-c', 'sleep 1000 & echo $!'])
+    same(value(path + '/exitcode'), '0')
+    orphan = int(value(path + '/stdout'))
+    assert orphan in children_of(mp.keeper)
+    os.rmdir(path)
+    os.kill(orphan, signal.SIGKILL)
+    wait_until(lambda: orphan not in children_of(mp.keeper))
+
+
+def descriptors(mp):
+    return {pid: len(os.listdir(f'/proc/{pid}/fd')) for pid in (mp.keeper, *mp.servers)}
+
+
+def cycle(mp):
+    path = mp.run('cycle', 'sh', ['-c', 'cat; echo err >&2'], stdin='input')
+    same((value(path + '/exitcode'), read(path + '/stdout'), read(path + '/stderr')), ('0', 'input', 'err\n'))
+    os.rmdir(path)
+    path = mp.make('cycle', '/no/such/program', stdin='input')
+    expect_errno(errno.ENOENT, lambda: write(path + '/ctl', 'start'))
+    os.rmdir(path)
+    path = mp.start('cycle', 'sleep', '1000')
+    write(path + '/ctl', 'kill\njoin')
+    os.rmdir(path)
+
+
+@claim(timeout=120)
+def two_hundred_lives_leak_no_descriptor_and_no_zombie(mp):
+    """After any run there is no zombie and no leaked descriptor."""
+    for _ in range(10):
+        cycle(mp)
+    before = descriptors(mp)
+    for _ in range(200):
+        cycle(mp)
+    wait_until(lambda: descriptors(mp) == before, what=f'the descriptors of before, {before}')
+    same(set(children_of(mp.keeper)), set(mp.servers))
+
+
+@claim
+def many_at_once_all_end_and_are_reaped(mp):
+    """Reap all, then tell."""
+    paths = [mp.start(f'storm{number}', 'sh', ['-c', f'exit {number % 7}']) for number in range(200)]
+    for number, path in enumerate(paths):
+        write(path + '/ctl', 'join')
+        same(value(path + '/exitcode'), str(number % 7))
+    same(set(children_of(mp.keeper)), set(mp.servers))
+
+
+@claim
+def a_child_gets_three_descriptors_and_none_of_ours(mp):
+    """A child gets no descriptor of ours; /dev/null or its stdin."""
+    for number, files in enumerate(({}, {'stdin': 'x'})):
+        path = mp.run(f'descriptors{number}', 'ls', '/proc/self/fd', **files)
+        same(read(path + '/stdout').split(), ['0', '1', '2', '3'])  # 3: ls reads the directory
+    path = mp.run('null', 'readlink', '/proc/self/fd/0')
+    same(value(path + '/stdout'), '/dev/null')
+
+
+@claim
+def a_child_has_its_own_session_and_clean_signals(mp):
+    """A child gets default signal dispositions and an empty mask, its own session."""
+    check_signals(mp)
+
+
+def check_signals(mp):
+    path = mp.run('signals', 'cat', '/proc/self/status /proc/self/stat')
+    lines = read(path + '/stdout').splitlines()
+    status = dict(line.split(':\t', 1) for line in lines[:-1] if ':\t' in line)
+    same({key: int(status[key], 16) for key in ('SigPnd', 'ShdPnd', 'SigBlk', 'SigIgn', 'SigCgt')},
+         {key: 0 for key in ('SigPnd', 'ShdPnd', 'SigBlk', 'SigIgn', 'SigCgt')})
+    fields = lines[-1].rpartition(')')[2].split()
+    pid = value(path + '/pid')
+    same((status['Pid'].strip(), fields[2], fields[3]), (pid, pid, pid), 'pid, process group, session')
+    same(status['PPid'].strip(), value(path + '/ppid'))
+
+
+def spoil_signals():
+    for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM})
+
+
+@claim
+def what_the_mounts_own_starter_ignored_or_blocked_reaches_no_child():
+    """Default signal dispositions and an empty mask, however the mount was started (nohup, a careless shell)."""
+    with Mount(prepare=spoil_signals) as mp:
+        check_signals(mp)
+
+
+@claim
+def a_child_has_the_limits_and_the_badness_of_whoever_mounted(mp):
+    """The child restores oom_score_adj, rlimits and nice."""
+    for file in ('limits', 'oom_score_adj'):
+        path = mp.run(file, 'cat', f'/proc/self/{file}')
+        same(read(path + '/stdout'), subprocess.run(['cat', f'/proc/self/{file}'], capture_output=True, text=True).stdout)
+
+
+@claim
+def the_mount_answers_while_its_processes_write_without_end(mp):
+    """The server never blocks."""
+    flood = mp.start('flood', 'sh', ['-c', 'head -c 30000000 /dev/zero; exec sleep 1000'])
+    for number in range(20):
+        same(in_child(lambda: value(mp.run(f'beside{number}', 'true') + '/exitcode')), '0')
+    wait_until(lambda: os.stat(flood + '/stdout').st_size == 30000000)
+
+
+main()

@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Who may: whose rights a process has, who may look and write, and what stays secret. Only root can become other users."""
+import errno
+import functools
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+
+import harness
+from harness import MS_BIND, Mount, Skip, leave_mount_namespace, main, system_mount
+from plain import (contains, errno_name, errno_of, expect_errno, in_child, read, same, value, wait_until, write)
+
+ALICE, BOB, GROUP = 12345, 65534, 4242  # no accounts are needed
+DENIED = (errno.EACCES, errno.EPERM)
+SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'error')
+PUBLIC = ('pid', 'ppid', 'alive', 'exitcode', 'state', 'status', 'wait', 'target', 'args', 'name', 'daemon')
+WRITABLE = ('target', 'args', 'kwargs', 'name', 'daemon', 'authkey', 'run', 'env', 'cwd', 'umask', 'ctl', 'stdin')
+
+
+def claim(function):
+    """As harness.claim, for root."""
+    @functools.wraps(function)
+    def checked(*arguments):
+        if os.geteuid():
+            raise Skip('only root can become other users')
+        function(*arguments)
+    return harness.claim(checked)
+
+
+def open_machine_to_users():
+    """In a mount namespace of this test's own, so that the machine stays as it is: /dev/fuse for all, allow_other for all."""
+    leave_mount_namespace()
+    place = tempfile.mkdtemp(prefix='procfs-mp-test-')
+    try:
+        os.mknod(place + '/fuse', stat.S_IFCHR | 0o666, os.makedev(10, 229))
+        os.chmod(place + '/fuse', 0o666)
+        if not os.access('/dev/fuse', os.W_OK) or os.stat('/dev/fuse').st_mode & 0o006 != 0o006:
+            system_mount(place + '/fuse', '/dev/fuse', flags=MS_BIND)
+        with open(place + '/fuse.conf', 'w') as file:
+            file.write('user_allow_other\n')
+        os.chmod(place + '/fuse.conf', 0o644)
+        if os.path.exists('/etc/fuse.conf'):
+            system_mount(place + '/fuse.conf', '/etc/fuse.conf', flags=MS_BIND)
+    finally:
+        shutil.rmtree(place)
+
+
+def as_alice(function):
+    return in_child(function, ALICE, [GROUP])
+
+
+def as_bob(function):
+    return in_child(function, BOB)
+
+
+def start_as(user, mp, name, *words, **keywords):
+    return user(lambda: mp.start(name, *words, **keywords))
+
+
+@claim
+def a_process_runs_as_whoever_made_its_directory_with_its_groups(mp):
+    """A directory belongs to whoever made it; its process runs as that user, never as the mount's."""
+    path = as_alice(lambda: mp.run('alice', 'cat', '/proc/self/status'))
+    status = dict(line.split(':\t', 1) for line in read(path + '/stdout').splitlines() if ':\t' in line)
+    same((status['Uid'].split(), status['Gid'].split(), status['Groups'].split()),
+         ([str(ALICE)] * 4, [str(ALICE)] * 4, [str(GROUP)]))
+    same((os.stat(path).st_uid, os.stat(path + '/ctl').st_uid), (ALICE, ALICE), 'owner of directory and file')
+    same(read(as_bob(lambda: mp.run('bob', 'id', '-u')) + '/stdout'), f'{BOB}\n')
+    same(read(mp.run('root', 'id', '-u') + '/stdout'), '0\n')
+
+
+@claim
+def another_users_process_has_no_capability_and_can_gain_none(mp):
+    """no_new_privs when its user is not the mount's."""
+    path = as_alice(lambda: mp.run('weak', 'cat', '/proc/self/status'))
+    status = dict(line.split(':\t', 1) for line in read(path + '/stdout').splitlines() if ':\t' in line)
+    same([int(status[key], 16) for key in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb')], [0] * 4)
+    same(status['NoNewPrivs'].strip(), '1')
+
+
+@claim
+def another_users_process_starts_in_the_root_with_a_minimal_environment(mp):
+    """Another user's process starts in / with a minimal environment of its own."""
+    path = as_alice(lambda: mp.run('minimal', 'sh', ['-c', 'pwd -P; exec env -0']))
+    where, _, rest = read(path + '/stdout').partition('\n')
+    same(where, '/')
+    names = {entry.partition('=')[0] for entry in rest.split('\0') if entry}
+    same(names - {'PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'PROCFS_MP', 'PROCFS_MP_ID', 'PWD', 'OLDPWD', 'SHLVL', '_'}, set())
+    assert {'PATH', 'PROCFS_MP', 'PROCFS_MP_ID'} <= names, names
+
+
+@claim
+def others_may_look(mp):
+    """Others may look (not at the secrets)."""
+    path = as_alice(lambda: mp.run('seen', 'true', 'x', env='A=secret-word\n'))
+    same(as_bob(lambda: sorted(os.listdir(path))), sorted(os.listdir(path)))
+    for file in PUBLIC:
+        same(as_bob(lambda: read(f'{path}/{file}')), read(f'{path}/{file}'), file)
+    text = as_bob(lambda: read(path + '/status') + read(mp('active_children')))
+    assert 'secret-word' not in text and value(path + '/authkey') not in text, text
+
+
+@claim
+def others_may_not_write_nor_control(mp):
+    """Others may not write: EACCES or EPERM, and nothing has changed."""
+    path = start_as(as_alice, mp, 'hers', 'sleep', '1000')
+    idle = as_alice(lambda: mp.make('idle', 'true', 'x'))
+    before = {file: read(f'{idle}/{file}') for file in PUBLIC if file != 'wait'}
+    for file in WRITABLE:
+        for text in ('1', 'start'):
+            expect_errno(DENIED, lambda: as_bob(lambda: write(f'{idle}/{file}', text)))
+            expect_errno(DENIED, lambda: as_bob(lambda: os.close(os.open(f'{idle}/{file}', os.O_RDWR))))
+    same({file: read(f'{idle}/{file}') for file in before}, before)
+    for verb in ('kill', 'terminate', 'signal KILL', 'close', 'join 0'):
+        expect_errno(DENIED, lambda: as_bob(lambda: write(path + '/ctl', verb)))
+    for directory in (path, idle):
+        expect_errno(DENIED + (errno.EBUSY,), lambda: as_bob(lambda: os.rmdir(directory)))
+    same((value(path + '/state'), value(idle + '/state')), ('running', 'initial'))
+
+
+@claim
+def secrets_are_the_owners_and_roots(mp):
+    """authkey, env, stdin, stdout, stderr, error are the owner's."""
+    path = as_alice(lambda: mp.run('secrets', 'sh', ['-c', 'echo out; echo err >&2'], env='A=b\n', stdin='x'))
+    for file in SECRET:
+        expect_errno(DENIED, lambda: as_bob(lambda: read(f'{path}/{file}')))
+    for file in ('authkey', 'env', 'stdout', 'stderr', 'error'):
+        same(as_alice(lambda: read(f'{path}/{file}')), read(f'{path}/{file}'), file)
+    same(as_alice(lambda: read(path + '/stdout')), 'out\n')
+
+
+@claim
+def what_root_made_no_user_may_write_or_start(mp):
+    """As root, never run another user's words with root's rights."""
+    path = mp.make('roots', 'true')
+    for file in WRITABLE:
+        expect_errno(DENIED, lambda: as_alice(lambda: write(f'{path}/{file}', 'start')))
+    expect_errno(DENIED, lambda: as_alice(lambda: os.rmdir(path)))
+    same((value(path + '/state'), value(path + '/target')), ('initial', 'true'))
+
+
+@claim
+def root_starting_a_users_directory_runs_it_as_the_user(mp):
+    """The superuser may all; the process runs as the user who made its directory."""
+    path = as_alice(lambda: mp.make('words', 'id', '-u'))
+    write(path + '/ctl', 'start\njoin')
+    same(read(path + '/stdout'), f'{ALICE}\n')
+    path = as_alice(lambda: mp.make('overwritten'))
+    write(path + '/run', 'id -u; id -G\n')
+    write(path + '/ctl', 'start\njoin')
+    same(read(path + '/stdout'), f'{ALICE}\n{ALICE} {GROUP}\n')
+
+
+@claim
+def root_may_end_and_remove_what_a_user_made(mp):
+    """The superuser may all."""
+    path = start_as(as_alice, mp, 'ended', 'sleep', '1000')
+    write(path + '/ctl', 'terminate\njoin')
+    same(value(path + '/exitcode'), '-15')
+    os.rmdir(path)
+
+
+@claim
+def what_the_user_may_not_open_the_start_may_not_either(mp):
+    """cwd and target are opened by the child after it has become its user."""
+    place = mp.base + '/private'
+    os.mkdir(place, 0o700)
+    shutil.copy('/bin/true', place + '/program')
+    rows = ({'target': place + '/program'}, {'target': 'true', 'cwd': place})
+    for number, files in enumerate(rows):
+        path = as_alice(lambda: mp.make(f'denied{number}', **files))
+        for user in (as_alice, in_child):
+            expect_errno(errno.EACCES, lambda: user(lambda: write(path + '/ctl', 'start')))
+        contains(read(path + '/error'), place)
+    same(value(mp.run('allowed', place + '/program', cwd=place) + '/exitcode'), '0')
+
+
+@claim
+def a_user_cannot_signal_with_anyones_rights_but_its_own(mp):
+    """It is signalled with that user's rights."""
+    path = start_as(as_alice, mp, 'mine', 'sleep', '1000')
+    as_alice(lambda: write(path + '/ctl', 'signal STOP'))
+    wait_until(lambda: value(path + '/state') == 'paused')
+    as_alice(lambda: write(path + '/ctl', 'kill\njoin'))
+    same(value(path + '/exitcode'), '-9')
+
+
+@claim
+def clone_makes_the_openers_directory_whoever_writes_later(mp):
+    """Rights are decided at open, as everywhere: a descriptor handed on keeps its opener's."""
+    def clone_as_alice_write_as_root():
+        os.seteuid(ALICE)
+        descriptor = os.open(mp('clone'), os.O_RDWR)
+        name = os.read(descriptor, 100).decode().strip()
+        os.seteuid(0)
+        os.write(descriptor, b'target id\nargs -u\nstart\njoin\n')
+        os.close(descriptor)
+        return name
+    name = in_child(clone_as_alice_write_as_root)
+    same((os.stat(mp(name)).st_uid, read(mp(name, 'stdout'))), (ALICE, f'{ALICE}\n'))
+
+
+@claim
+def a_descriptor_opened_before_keeps_its_right_and_gives_no_other(mp):
+    """Rights are decided at open."""
+    path = start_as(as_alice, mp, 'handed', 'sleep', '1000')
+
+    def open_as_root_write_as_bob():
+        descriptor = os.open(path + '/ctl', os.O_WRONLY)
+        os.setgroups([])
+        os.setgid(BOB)
+        os.setuid(BOB)
+        same(errno_name(errno_of(os.open, path + '/ctl', os.O_WRONLY)), 'EACCES')
+        os.write(descriptor, b'terminate')
+        os.close(descriptor)
+    in_child(open_as_root_write_as_bob)
+    write(path + '/ctl', 'join')
+    same(value(path + '/exitcode'), '-15')
+
+
+@claim
+def each_user_has_an_authkey_of_its_own(mp):
+    """authkey: drawn once per mount and user."""
+    paths = [user(lambda: mp.make(f'key{number}')) for number, user in enumerate((as_alice, as_alice, as_bob, in_child))]
+    keys = [value(path + '/authkey') for path in paths]
+    assert keys[0] == keys[1] and len(set(keys)) == 3, keys
+
+
+@claim
+def nothing_of_another_owner_is_terminated_by_an_end(mp):
+    """When a managed process ends, nothing of another owner is terminated."""
+    script = ('import os\nos.setgroups([])\nos.setgid({0})\nos.setuid({0})\nos.chdir("/")\np = os.environ["PROCFS_MP"] + "/kept"\n'
+              'os.mkdir(p)\nfor f, v in (("daemon", "1"), ("target", "sleep"), ("args", "1000"), ("ctl", "start")):\n'
+              '    d = os.open(p + "/" + f, os.O_WRONLY)\n    os.write(d, v.encode())\n    os.close(d)\n').format(ALICE)
+    path = mp.run('turncoat', harness.PYTHON, ['-c', script])
+    same(value(path + '/exitcode'), '0', read(path + '/stderr'))
+    ended = mp.run('barrier', 'true')
+    same((value(ended + '/state'), value(mp('kept', 'state'))), ('ended', 'running'))
+
+
+@claim
+def users_cannot_change_the_mount_itself(mp):
+    """Others may not write: start_method is the mount's owner's."""
+    expect_errno(DENIED, lambda: as_alice(lambda: write(mp('start_method'), 'fork')))
+    same(value(mp('start_method')), 'spawn')
+    expect_errno(errno.EPERM, lambda: os.chown(mp.make('kept'), ALICE, ALICE))
+
+
+def user_mount(*options):
+    if not shutil.which('fusermount3'):
+        raise Skip('no fusermount3')
+    if not os.path.exists('/etc/fuse.conf'):
+        raise Skip('no /etc/fuse.conf')
+    if not any(entry.pw_uid == BOB for entry in pwd.getpwall()):
+        raise Skip(f'no account has the user id {BOB}, and fusermount3 wants one')
+    return Mount(*options, as_user=BOB, environment={'PATH': os.environ['PATH'], 'HOME': '/'})
+
+
+@claim
+def an_ordinary_user_can_mount():
+    """An ordinary user can mount; a mount that only its owner can see is the default."""
+    with user_mount() as mp:
+        path = as_bob(lambda: mp.run('plain', 'id', '-u'))
+        same(as_bob(lambda: (read(path + '/stdout'), value(path + '/exitcode'), os.listdir(mp.path) != [])), [f'{BOB}\n', '0', True])
+        expect_errno(DENIED, lambda: as_alice(lambda: os.listdir(mp.path)))
+        expect_errno(errno.ENOENT, lambda: as_bob(lambda: write(mp.make('no', '/no/such/program') + '/ctl', 'start')))
+        as_bob(lambda: [os.rmdir(mp(name)) for name in ('plain', 'no')])
+
+
+@claim
+def in_a_users_mount_nobody_else_can_make_a_process():
+    """A mount that is not the superuser's cannot become another user: there another's mkdir is EPERM."""
+    with user_mount('allow_other') as mp:
+        for user in (as_alice, in_child):
+            expect_errno(errno.EPERM, lambda: user(lambda: os.mkdir(mp('intruder'))))
+            expect_errno(DENIED, lambda: user(lambda: write(mp('clone'), 'target true\nstart')))
+        same(mp.names(), [])
+        path = as_bob(lambda: mp.run('own', 'id', '-u'))
+        same(read(path + '/stdout'), f'{BOB}\n')
+        same(as_alice(lambda: value(path + '/exitcode')), '0')
+        expect_errno(DENIED, lambda: as_alice(lambda: read(path + '/stdout')))
+
+
+@claim
+def a_users_mount_is_unmounted_with_fusermount():
+    """Unmounting ends the mount, also an ordinary user's."""
+    with user_mount() as mp:
+        in_child(lambda: same(subprocess.run(['fusermount3', '-u', mp.path]).returncode, 0), BOB)
+        same(mp.wait(), 0, mp.messages())
+
+
+if os.geteuid() == 0:
+    try:
+        open_machine_to_users()
+    except OSError as reason:
+        print(f'TAP version 13\n1..0 # SKIP {reason}')
+        sys.exit(0)
+main('allow_other')
