@@ -222,12 +222,18 @@ bool invocation_needs_account(const struct process *process, const struct surrou
 	return process->owner != from->uid;
 }
 
+mode_t invocation_umask(const struct process *process, const struct surroundings *from)
+{
+	if (process->configuration.umask != PROCESS_UMASK_DEFAULT)
+		return (mode_t)process->configuration.umask;
+	return invocation_needs_account(process, from) ? 022 : from->umask;
+}
+
 int invocation_init(struct invocation *out, const struct process *process, const struct surroundings *from,
 		    const struct account *account)
 {
 	const struct configuration *c = &process->configuration;
 	const char *start = account ? "/" : from->base_directory;
-	mode_t mask = account ? 022 : from->umask;
 	*out = (struct invocation){
 		.spec = {
 			.flags = account ? LAUNCH_AS_USER : 0,
@@ -235,7 +241,7 @@ int invocation_init(struct invocation *out, const struct process *process, const
 			.gid = account ? account->gid : from->gid,
 			.group_count = account ? (uint32_t)account->group_count : 0,
 			.groups = account ? account->groups : NULL,
-			.umask = c->umask == PROCESS_UMASK_DEFAULT ? mask : (mode_t)c->umask,
+			.umask = invocation_umask(process, from),
 			.stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1,
 		},
 	};

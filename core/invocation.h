@@ -38,6 +38,9 @@ struct invocation {
 /* The user that a process of that owner runs as: true when it is another one than the mount's, whose account must be looked up. */
 bool invocation_needs_account(const struct process *process, const struct surroundings *from);
 
+/* The mask that it will start with: its own, the mount's, or 022 for another user than the mount's. */
+mode_t invocation_umask(const struct process *process, const struct surroundings *from);
+
 /* account: of the process's owner, NULL when invocation_needs_account() is false.
  * Result: 0 and *out (invocation_finish frees), -ENOMEM. */
 int invocation_init(struct invocation *out, const struct process *process, const struct surroundings *from,

@@ -258,12 +258,8 @@ bool manager_is_ending(const struct manager *manager)
 
 static void kill_all(struct manager *manager)
 {
-	for (struct process *p = manager_after(manager, 0); p; p = manager_after(manager, p->id)) {
-		if (p->state == PROCESS_STARTING && p->launch.generation)
-			ptable_signal(manager->config.table, p->launch, SIGKILL);
-		else
-			manager_signal(manager, p, SIGKILL, NULL);
-	}
+	for (struct process *p = manager_after(manager, 0); p; p = manager_after(manager, p->id))
+		manager_signal(manager, p, SIGKILL, NULL);
 	if (manager->command_runs)
 		ptable_signal(manager->config.table, ptable_ref_at(manager->config.table, PTABLE_COMMAND), SIGKILL);
 }

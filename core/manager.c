@@ -240,7 +240,8 @@ int manager_join(struct manager *manager, struct process *process, const struct 
 {
 	if (process->state == PROCESS_ENDED)
 		return 1;
-	if (process->state != PROCESS_RUNNING)
+	/* One whose exec hangs can be waited for: it has a pid. If it fails, the joiners are told. */
+	if (!manager_is_alive(manager, process))
 		return refuse(caller->why, ESRCH, "can only join a started process");
 	if (manager_inside(manager, caller, NULL) == process)
 		return refuse(caller->why, EDEADLK, "cannot join current process");
@@ -252,13 +253,14 @@ int manager_signal(struct manager *manager, struct process *process, int signal_
 {
 	if (process->state == PROCESS_ENDED)
 		return 0;
-	if (process->state != PROCESS_RUNNING)
+	/* An exec that hangs has a pid already, and killing it is the way to end the start. */
+	if (process->state != PROCESS_RUNNING && !manager_pid(manager, process))
 		return refuse(why, ESRCH, "can only signal a started process");
 	int error = ptable_signal(manager->config.table, process->launch, signal_number);
 	if (error == -ESRCH)
 		return 0;
 	if (error)
-		return refuse(why, -error, "cannot signal process %d: %s", (int)process->pid, strerror(-error));
+		return refuse(why, -error, "cannot signal process %d: %s", (int)manager_pid(manager, process), strerror(-error));
 	return 0;
 }
 

@@ -54,6 +54,7 @@ static void fail_start(struct manager *manager, struct process *process, int err
 	process->doomed = false;
 	process_set_error(process, sentence);
 	waiters_tell(&process->starting, error);
+	waiters_tell(&process->joining, -ESRCH);
 	lineage_check_finished(manager);
 }
 

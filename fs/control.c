@@ -92,6 +92,7 @@ void control_write(fuse_req_t request, struct handle *handle, struct target *tar
 	}
 	bool resumes = handle->resumes;
 	handle->resumes = false;
+	handle->position = 0;
 	parked_init(&running->parked, &handle->server->parking, request, on_script_woken);
 	running->handle = handle;
 	running->size = script->size;

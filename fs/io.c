@@ -23,11 +23,6 @@ enum open_flag {
 	OPEN_PARALLEL_DIRECT_WRITES = 1 << 6,
 };
 
-static bool is_reading(int flags)
-{
-	return (flags & O_ACCMODE) != O_WRONLY;
-}
-
 static bool is_writing(int flags)
 {
 	return (flags & O_ACCMODE) != O_RDONLY;
@@ -58,8 +53,13 @@ static int check_open(struct target *target, int flags)
 
 /* ---- open and release ---- */
 
-/* Under STREAM each write begins at offset 0 and takes no lock of the description's position; but each read would
- * begin there too, so it is for descriptors that can't read. */
+/* Under STREAM the kernel keeps no position, whose lock would let a join on a shared descriptor hold up a kill;
+ * reads then all arrive at offset 0, and the handle counts for them. */
+static bool is_stream(const struct row *row, int flags)
+{
+	return (row->flags & ROW_CONTROL) && is_writing(flags);
+}
+
 static uint32_t open_flags(const struct row *row, int flags)
 {
 	uint32_t reply = OPEN_DIRECT_IO;
@@ -67,7 +67,7 @@ static uint32_t open_flags(const struct row *row, int flags)
 		reply |= OPEN_NOFLUSH;
 	if (row->flags & ROW_CONTROL)
 		reply |= OPEN_PARALLEL_DIRECT_WRITES;
-	if ((row->flags & ROW_CONTROL) && !is_reading(flags))
+	if (is_stream(row, flags))
 		reply |= OPEN_STREAM;
 	return reply;
 }
@@ -82,6 +82,15 @@ static int open_row(struct target *target, struct handle *handle)
 	if (opened.process)
 		handle->process = opened.process->id;
 	return error;
+}
+
+/* An opener that has gone meanwhile sends no RELEASE, and what its open made was asked for by nobody. */
+static void undo_open(struct handle *handle)
+{
+	struct process *made = handle->of_root ? manager_by_id(handle->server->manager, handle->process) : NULL;
+	if (made)
+		manager_remove(handle->server->manager, made, NULL);
+	handle_destroy(handle);
 }
 
 void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
@@ -102,9 +111,8 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 		return;
 	}
 	struct open_reply reply = { .fh = (uintptr_t)handle, .flags = open_flags(target.row, info->flags) };
-	/* An opener that has gone meanwhile sends no RELEASE. */
 	if (fuse_reply_buf(request, (const char *)&reply, sizeof reply) == -ENOENT)
-		handle_destroy(handle);
+		undo_open(handle);
 }
 
 static struct emptied *find_emptied(const struct handle *handle)
@@ -200,13 +208,11 @@ static int take_content(struct handle *handle, struct target *target)
 
 static void reply_content(fuse_req_t request, struct handle *handle, size_t size, off_t offset)
 {
-	if ((handle->row->flags & ROW_CONTROL) && offset > 0)
-		offset = handle->position;
 	if ((size_t)offset >= handle->content_size)
 		size = 0;
 	else if (size > handle->content_size - (size_t)offset)
 		size = handle->content_size - (size_t)offset;
-	handle->position = offset + (off_t)size;
+	handle->position = size ? offset + (off_t)size : 0;
 	fuse_reply_buf(request, size ? handle->content + offset : NULL, size);
 }
 
@@ -245,6 +251,8 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 	struct handle *handle = handle_of(info);
 	struct target target;
 	int error = find_process(request, handle, &target);
+	if (is_stream(handle->row, handle->flags))
+		offset = handle->position;
 	if (!error && handle->row->stream) {
 		reply_stream(request, handle->row->stream(target.process), size, offset);
 		return;

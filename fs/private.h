@@ -24,7 +24,7 @@ struct handle {
 	char *content; /* the moment's value that reads at later offsets continue */
 	size_t content_size;
 	bool has_content;
-	off_t position; /* of a control file, where writes move the kernel's */
+	off_t position; /* of a stream: where the next read begins; 0 again behind the end and after a write */
 
 	struct text draft; /* what this open has written of a value */
 	bool has_draft;

@@ -115,9 +115,7 @@ int run_show(const struct view *view, struct text *out)
 
 int umask_show(const struct view *view, struct text *out)
 {
-	int mask = view->process->configuration.umask;
-	if (mask != PROCESS_UMASK_DEFAULT)
-		text_printf(out, "%04o\n", (unsigned)mask);
+	text_printf(out, "%04o\n", (unsigned)invocation_umask(view->process, manager_surroundings(view->manager)));
 	return text_status(out);
 }
 
@@ -193,7 +191,7 @@ int wait_show(const struct view *view, struct text *out)
 {
 	if (view->process->state == PROCESS_ENDED)
 		return exitcode_show(view, out);
-	if (view->process->state == PROCESS_RUNNING)
+	if (manager_is_alive(view->manager, view->process))
 		return -EAGAIN;
 	return refuse(view->caller->why, ESRCH, "can only join a started process");
 }

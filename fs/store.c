@@ -128,10 +128,10 @@ int umask_store(const struct view *view, const char *bytes, size_t size)
 	if (error)
 		return error;
 	long mask = strtol(word, &end, 8);
-	if (size && (!isdigit((unsigned char)*word) || *end || mask > 0777))
+	if (!isdigit((unsigned char)*word) || *end || mask > 0777)
 		return refuse(view->caller->why, EINVAL, "'%s' is no mask; valid are 0000 to 0777, in octal", word);
 	if (!view->check)
-		view->process->configuration.umask = size ? (int)mask : PROCESS_UMASK_DEFAULT;
+		view->process->configuration.umask = (int)mask;
 	return 0;
 }
 
@@ -192,11 +192,10 @@ int default_start_method_store(const struct view *view, const char *bytes, size_
 	return error;
 }
 
-/* Empty: the key of the owner again. */
 int authkey_store(const struct view *view, const char *bytes, size_t size)
 {
 	unsigned char key[PROCESS_AUTHKEY_SIZE];
-	bool valid = size == 0 || size == 2 * sizeof key;
+	bool valid = size == 2 * sizeof key;
 	for (size_t i = 0; valid && i < size; i++) {
 		static const char DIGITS[] = "0123456789abcdef";
 		const char *digit = bytes[i] ? strchr(DIGITS, tolower((unsigned char)bytes[i])) : NULL;
@@ -208,13 +207,10 @@ int authkey_store(const struct view *view, const char *bytes, size_t size)
 		return refuse(view->caller->why, EINVAL, "an authkey is %zu hexadecimal digits", 2 * sizeof key);
 	if (view->check)
 		return 0;
-	unsigned char *own = NULL;
-	if (size) {
-		own = malloc(sizeof key);
-		if (!own)
-			return -ENOMEM;
-		memcpy(own, key, sizeof key);
-	}
+	unsigned char *own = malloc(sizeof key);
+	if (!own)
+		return -ENOMEM;
+	memcpy(own, key, sizeof key);
 	free(view->process->authkey);
 	view->process->authkey = own;
 	return 0;

@@ -87,7 +87,7 @@ def a_pending_join_blocks_no_other_verb_whichever_way_either_opened_ctl(mp):
 @claim(timeout=LIMIT)
 def one_descriptor_in_two_hands_serves_join_and_kill(mp):
     """While one shell joins, another's kill works (one descriptor shared with O_APPEND excepted)."""
-    for style in ('write', 'truncate', 'relative'):
+    for style in ('write', 'truncate', 'relative', 'read-write'):
         for duplicate in (False, True):
             path = mp.start(f'{style}-{duplicate}', 'sleep', '1000')
             descriptor = STYLES[style](path)
@@ -241,8 +241,13 @@ def join_many(path, count):
     threading.stack_size(65536)
     results = []
     descriptors = [os.open(path + '/ctl', os.O_WRONLY) for _ in range(count)]
-    threads = [threading.Thread(target=lambda fd: results.append(os.write(fd, b'join')), args=[descriptor], daemon=True)
-               for descriptor in descriptors]
+
+    def join(descriptor):
+        try:
+            results.append(os.write(descriptor, b'join'))
+        except OSError as error:
+            results.append(-error.errno)
+    threads = [threading.Thread(target=join, args=[descriptor], daemon=True) for descriptor in descriptors]
     try:
         for thread in threads:
             thread.start()

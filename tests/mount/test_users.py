@@ -14,7 +14,7 @@ import harness
 from harness import MS_BIND, Mount, Skip, leave_mount_namespace, main, system_mount
 from plain import (contains, errno_name, errno_of, expect_errno, in_child, read, same, value, wait_until, write)
 
-ALICE, BOB, GROUP = 12345, 65534, 4242  # no accounts are needed
+ALICE, BOB, GROUP, NOBODYS = 12345, 65534, 4242, 54321  # the last one has no account
 DENIED = (errno.EACCES, errno.EPERM)
 SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'error')
 PUBLIC = ('pid', 'ppid', 'alive', 'exitcode', 'state', 'status', 'wait', 'target', 'args', 'name', 'daemon')
@@ -32,7 +32,8 @@ def claim(function):
 
 
 def open_machine_to_users():
-    """In a mount namespace of this test's own, so that the machine stays as it is: /dev/fuse for all, allow_other for all."""
+    """In a mount namespace of this test's own, so that the machine stays as it is: /dev/fuse for all, allow_other for all, and
+    an account for alice with a group."""
     leave_mount_namespace()
     place = tempfile.mkdtemp(prefix='procfs-mp-test-')
     try:
@@ -43,6 +44,12 @@ def open_machine_to_users():
         with open(place + '/fuse.conf', 'w') as file:
             file.write('user_allow_other\n')
         os.chmod(place + '/fuse.conf', 0o644)
+        for file, line in (('passwd', f'procfs-mp-alice:x:{ALICE}:{ALICE}::/:/bin/sh\n'),
+                           ('group', f'procfs-mp-group:x:{GROUP}:procfs-mp-alice\n')):
+            with open(f'/etc/{file}') as old, open(f'{place}/{file}', 'w') as new:
+                new.write(old.read() + line)
+            os.chmod(f'{place}/{file}', 0o644)
+            system_mount(f'{place}/{file}', f'/etc/{file}', flags=MS_BIND)
         if os.path.exists('/etc/fuse.conf'):
             system_mount(place + '/fuse.conf', '/etc/fuse.conf', flags=MS_BIND)
     finally:
@@ -66,11 +73,18 @@ def a_process_runs_as_whoever_made_its_directory_with_its_groups(mp):
     """A directory belongs to whoever made it; its process runs as that user, never as the mount's."""
     path = as_alice(lambda: mp.run('alice', 'cat', '/proc/self/status'))
     status = dict(line.split(':\t', 1) for line in read(path + '/stdout').splitlines() if ':\t' in line)
-    same((status['Uid'].split(), status['Gid'].split(), status['Groups'].split()),
-         ([str(ALICE)] * 4, [str(ALICE)] * 4, [str(GROUP)]))
+    same((status['Uid'].split(), status['Gid'].split(), sorted(status['Groups'].split())),
+         ([str(ALICE)] * 4, [str(ALICE)] * 4, sorted([str(GROUP), str(ALICE)])))
     same((os.stat(path).st_uid, os.stat(path + '/ctl').st_uid), (ALICE, ALICE), 'owner of directory and file')
     same(read(as_bob(lambda: mp.run('bob', 'id', '-u')) + '/stdout'), f'{BOB}\n')
     same(read(mp.run('root', 'id', '-u') + '/stdout'), '0\n')
+
+
+@claim
+def a_user_without_an_account_has_its_own_group_and_no_other(mp):
+    """Its process runs as that user; there is no account to take groups, a home or a name from."""
+    path = in_child(lambda: mp.run('unknown', 'sh', ['-c', 'id -u; id -G; echo $HOME $USER $SHELL']), NOBODYS, [GROUP])
+    same(read(path + '/stdout'), f'{NOBODYS}\n{NOBODYS}\n/ {NOBODYS} /bin/sh\n')
 
 
 @claim
