@@ -161,7 +161,11 @@ static int check_directory(const char *path)
 	struct stat status;
 
 	mounted_at(&mounted, path, 0);
+	struct statfs filesystem;
 	int error = stat(path, &status) ? errno : 0;
+	/* stat may still be answered from the kernel's cache when the server has gone; statfs never is. */
+	if (mounted.is_procfs_mp && !error && statfs(path, &filesystem))
+		error = errno;
 	/* Another user's mount refuses even stat, with EACCES. */
 	if (mounted.is_procfs_mp && error != ENOTCONN)
 		error = EBUSY;

@@ -85,8 +85,10 @@ unfit_mountpoints()
 	claim "version tells what -V tells" contains "$version" "$(head -n 1 "$MP/version" | sed 's/^procfs-mp //')"
 	printf 'terminate\njoin\n' >"$MP/kept/ctl"
 
-	# The keeper would start another server; without both nobody answers.
+	# Each of the two takes the mount away when the other has died: both are stopped before they are killed.
 	# shellcheck disable=SC2046 # one word each
+	kill -STOP $(marked)
+	# shellcheck disable=SC2046
 	kill -KILL $(marked)
 	wait "$keeper" 2>/dev/null
 	keeper=
