@@ -38,10 +38,12 @@ static void strings_finish(struct strings *strings)
 /* One line of a text value: *line and its end; false behind the last. */
 static bool next_line(const struct value *value, const char **line, const char **end)
 {
+	if (!value->size)
+		return false;
 	const char *limit = value->bytes + value->size;
 	const char *start = *end ? *end + 1 : value->bytes;
 	do {
-		if (!start || start >= limit)
+		if (start >= limit)
 			return false;
 		const char *newline = memchr(start, '\n', (size_t)(limit - start));
 		*line = start;
@@ -213,7 +215,7 @@ static char *choose_directory(const struct value *cwd, const char *start)
 	if (*cwd->bytes == '/')
 		return strdup(cwd->bytes);
 	struct text path = {0};
-	text_printf(&path, "%s/%s", start, cwd->bytes);
+	text_printf(&path, "%s%s%s", start, start[strlen(start) - 1] == '/' ? "" : "/", cwd->bytes);
 	return text_take(&path, NULL);
 }
 

@@ -1,5 +1,6 @@
 #include "core/kin.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +87,7 @@ int kin_environment_number(pid_t pid, const char *name, uint64_t *out)
 		char *end;
 		errno = 0;
 		unsigned long long number = strtoull(entry + length + 1, &end, 10);
-		if (errno || *end || end == entry + length + 1)
+		if (errno || *end || !isdigit((unsigned char)entry[length + 1]))
 			break;
 		*out = number;
 		error = 0;

@@ -125,7 +125,7 @@ void lineage_release(struct manager *manager, struct process_list *children, uid
 {
 	struct process *process;
 	while ((process = LIST_FIRST(children))) {
-		if (process->daemonic && process->owner == owner)
+		if (process->daemonic && (process->owner == owner || manager->ending))
 			lineage_terminate(manager, process);
 		LIST_REMOVE(process, sibling);
 		process->parent = NULL;

@@ -53,8 +53,11 @@ static void fail_start(struct manager *manager, struct process *process, int err
 	process_fail_start(process);
 	process->doomed = false;
 	process_set_error(process, sentence);
+	uint64_t id = process->id;
 	waiters_tell(&process->starting, error);
-	waiters_tell(&process->joining, -ESRCH);
+	/* One of them may have removed it; then the joiners were told. */
+	if (manager_by_id(manager, id))
+		waiters_tell(&process->joining, -ESRCH);
 	lineage_check_finished(manager);
 }
 
@@ -287,6 +290,7 @@ static int compose(struct start *start, const struct account *account)
 		goto finish_invocation;
 	error = message_launch_init(&start->message, ref, spec);
 	if (error) {
+		ptable_step(manager->config.table, ref, PTABLE_LAUNCHING, PTABLE_FAILED);
 		ptable_release(manager->config.table, ref);
 		goto finish_invocation;
 	}

@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,9 +118,8 @@ static int parse_seconds(const struct view *view, struct step *step)
 	if (!step->size)
 		return 0;
 	char *end;
-	double seconds = isdigit((unsigned char)*step->value) || *step->value == '.' || *step->value == '-' ?
-			 strtod(step->value, &end) : NAN;
-	if (isnan(seconds) || end != step->value + step->size || strpbrk(step->value, "xX"))
+	double seconds = strtod(step->value, &end);
+	if (strspn(step->value, "0123456789.eE+-") != step->size || *step->value == '+' || end != step->value + step->size)
 		return refuse(view->caller->why, EINVAL, "join takes a number of seconds, not '%s'", step->value);
 	step->seconds = seconds > 0 ? seconds : 0;
 	return 0;
@@ -146,10 +144,12 @@ static int signal_by_name(const char *word)
 	if (!edge)
 		return -EINVAL;
 	word += 5;
-	long offset = *word == '+' || *word == '-' ? strtol(word, &end, 10) : 0;
-	if (*word && (*end || !word[1]))
+	if (!*word)
+		return edge;
+	if ((*word != '+' && *word != '-') || !isdigit((unsigned char)word[1]))
 		return -EINVAL;
-	return edge + offset >= SIGRTMIN && edge + offset <= SIGRTMAX ? (int)(edge + offset) : -EINVAL;
+	long offset = strtol(word, &end, 10);
+	return !*end && offset >= SIGRTMIN - edge && offset <= SIGRTMAX - edge ? edge + (int)offset : -EINVAL;
 }
 
 static int parse_signal(const struct view *view, struct step *step)

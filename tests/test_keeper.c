@@ -124,14 +124,31 @@ static int play(struct scene scene)
 	return status;
 }
 
+static void kill_children(void)
+{
+	FILE *file = fopen("/proc/thread-self/children", "re");
+	int pid;
+
+	while (file && fscanf(file, "%d", &pid) == 1)
+		kill(pid, SIGKILL);
+	if (file)
+		fclose(file);
+}
+
 /* Orphans of a test come here (PR_SET_CHILD_SUBREAPER): none may be left, alive or dead. */
 static int teardown(void **state)
 {
+	int left = 0;
+
 	(void)state;
-	if (waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD)
-		return 0;
-	fprintf(stderr, "a process is left\n");
-	return -1;
+	while (waitid(P_ALL, 0, &(siginfo_t){ .si_pid = 0 }, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0) {
+		left++;
+		kill_children();
+		waitpid(-1, NULL, __WALL);
+	}
+	if (left)
+		fprintf(stderr, "%d processes are left\n", left);
+	return left ? -1 : 0;
 }
 
 static int start(struct server *server, const struct launch_spec *spec, struct ptable_ref *out)
@@ -288,7 +305,7 @@ static void a_child_has_the_keeper_as_its_parent_and_no_signal_ignored_or_blocke
 static int leaves_an_orphan(struct server *server)
 {
 	struct ptable_ref ref;
-	char text[64], path[64], stat[1024], parent[32];
+	char text[64], path[64], status[4096], parent[32];
 	int in[2], out[2], fd;
 	pid_t orphan;
 	/* The orphan lives until its input ends; its output ends when it has told its pid. */
@@ -305,13 +322,13 @@ static int leaves_an_orphan(struct server *server)
 	CHECK(orphan > 1);
 	while (ptable_state(server->table, ref) != PTABLE_ENDED)
 		pause_a_little();
-	snprintf(path, sizeof(path), "/proc/%d/stat", orphan);
+	snprintf(path, sizeof(path), "/proc/%d/status", orphan);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	CHECK(fd >= 0);
-	read_all(fd, stat, sizeof(stat));
+	read_all(fd, status, sizeof(status));
 	close(fd);
-	snprintf(parent, sizeof(parent), " S %d ", getppid());
-	CHECK(strstr(stat, parent));
+	snprintf(parent, sizeof(parent), "PPid:\t%d\n", getppid());
+	CHECK(strstr(status, parent));
 	close(in[1]);
 	while (kill(orphan, 0) == 0)
 		pause_a_little();
@@ -614,16 +631,16 @@ static int play_hanging(struct scene scene)
 
 static bool hangs(struct server *server, struct ptable_ref ref)
 {
-	char path[64], stat[512];
+	char path[64], where[512];
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/wchan", ptable_pid(server->table, ref));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	read_all(fd, stat, sizeof(stat));
+	read_all(fd, where, sizeof(where));
 	close(fd);
-	return strstr(stat, "break_lease") != NULL;
+	return strstr(where, "break_lease") != NULL;
 }
 
 enum { HANGING = 10 };
@@ -686,12 +703,13 @@ static int kill_the_rest(struct ptable *table)
 {
 	struct ptable_ref ref;
 	uint32_t cursor = 0;
+	siginfo_t info;
 
 	keeper_kill_all(table);
 	while (ptable_next_live(table, &cursor, &ref))
 		CHECK(ptable_pid(table, ref) == 0);
 	/* Failed launches are reaped by their own threads, right after their entries say so. */
-	while (waitpid(-1, NULL, WNOHANG | WNOWAIT | __WALL) != -1 || errno != ECHILD)
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
 		pause_a_little();
 	return 0;
 }
@@ -707,7 +725,7 @@ static int dies_with_all_running(struct server *server)
 	struct ptable_ref ref;
 
 	SPEC(hanging, server->hanging);
-	SPEC(stubborn, "/bin/sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1000; done");
+	SPEC(stubborn, "/bin/sh", "-c", "trap '' TERM HUP INT; exec sleep 1000");
 	SPEC(plain, "/bin/sleep", "1000");
 	for (int i = 0; i < 5; i++) {
 		CHECK(start(server, &stubborn, &ref) == 0);

@@ -15,7 +15,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, 'tests', 'mount'))
-from harness import Mount, errno_of, need_fusectl  # noqa: E402
+from harness import Mount, need_fusectl  # noqa: E402
+from plain import same, write  # noqa: E402
 
 BUILT = os.path.join(TOP, 'build', 'tests')
 CYCLE = os.environ.get('CYCLE_BIN') or os.path.join(BUILT, 'cycle')
@@ -23,6 +24,12 @@ AT_ONCE = os.environ.get('AT_ONCE_BIN') or os.path.join(BUILT, 'at_once')
 TRUE = '/bin/true'
 REQUEST = re.compile(r'^unique: \d+, opcode: (\w+)')
 MEMORY_WARM_UP = 64
+NOT_WAITED_FOR = ('RELEASE', 'FORGET', 'BATCH_FORGET')
+
+
+def plain_write(path, text):
+    """Without O_TRUNC: as a program writes that is not a shell."""
+    write(path, text, os.O_WRONLY)
 
 
 def quantile(values, part):
@@ -68,20 +75,17 @@ def measure_times(rounds):
 # Memory ----------------------------------------------------------------------------------------------------------
 
 def resident(pid):
-    """Bytes of its own: what keeper and server share is not counted."""
     for line in open(f'/proc/{pid}/status'):
-        if line.startswith('RssAnon:'):
+        if line.startswith('VmRSS:'):
             return int(line.split()[1]) * 1024
-    raise AssertionError('no RssAnon in /proc/PID/status')
+    raise AssertionError(f'no VmRSS in /proc/{pid}/status')
 
 
 def make_directories(mount, prefix, count):
     for i in range(count):
         path = mount(f'{prefix}-{i}')
         os.mkdir(path)
-        target = os.open(path + '/target', os.O_WRONLY)
-        os.write(target, TRUE.encode())
-        os.close(target)
+        plain_write(path + '/target', TRUE)
 
 
 def measure_memory(count):
@@ -91,45 +95,37 @@ def measure_memory(count):
         before = {name: resident(pid) for name, pid in pids.items()}
         make_directories(mount, 'process', count)
         after = {name: resident(pid) for name, pid in pids.items()}
-        for entry in list(os.scandir(mount.path)):
-            errno_of(os.rmdir, entry.path)
+        for name in mount.names():
+            os.rmdir(mount(name))
     return {'directories': count, 'before': before, 'after': after,
             'each': {name: round((after[name] - before[name]) / count) for name in pids}}
 
 
 # Requests --------------------------------------------------------------------------------------------------------
 
-def plain_write(path, text):
-    descriptor = os.open(path, os.O_WRONLY)
-    os.write(descriptor, text)
-    os.close(descriptor)
-
-
-def plain_read(path):
+def read_once(path):
     descriptor = os.open(path, os.O_RDONLY)
-    assert os.read(descriptor, 64) == b'0\n'
+    same(os.read(descriptor, 16), b'0\n')
     os.close(descriptor)
 
 
-def clone_once(mount_fd):
-    descriptor = os.open('clone', os.O_RDWR, dir_fd=mount_fd)
+def clone_once():
+    descriptor = os.open('clone', os.O_RDWR)
     os.write(descriptor, b'target /bin/true\nstart\njoin\n')
-    name = os.read(descriptor, 64).decode().strip()
+    os.read(descriptor, 64)
     os.close(descriptor)
-    return name
 
 
-def steps_of(mount, name, mount_fd):
+def steps_of(path):
     """The operations whose requests are counted, in their order."""
-    path = mount(name)
     return (
         ('mkdir', lambda: os.mkdir(path)),
-        ('target', lambda: plain_write(path + '/target', b'/bin/true')),
-        ('start', lambda: plain_write(path + '/ctl', b'start\n')),
-        ('join', lambda: plain_write(path + '/ctl', b'join\n')),
-        ('exitcode', lambda: plain_read(path + '/exitcode')),
+        ('target', lambda: plain_write(path + '/target', TRUE)),
+        ('start', lambda: plain_write(path + '/ctl', 'start\n')),
+        ('join', lambda: plain_write(path + '/ctl', 'join\n')),
+        ('exitcode', lambda: read_once(path + '/exitcode')),
         ('rmdir', lambda: os.rmdir(path)),
-        ('clone', lambda: os.rmdir(mount(clone_once(mount_fd)))),
+        ('clone', clone_once),
     )
 
 
@@ -138,22 +134,23 @@ def opcodes(log):
 
 
 def measure_requests():
-    """From the debug log of a mount of its own. statfs, which nothing else here sends, ends what belongs to a step; what
-    close sends is in the queue before close returns. An open that creates nothing but a name is two requests."""
-    counted = {}
+    """From the debug log of a mount of its own, whose root is the working directory as in cycle.c. statfs, which nothing
+    else here sends, ends what belongs to a step; what close sends is in the queue before close returns."""
+    before = os.getcwd()
     with Mount('debug') as mount:
-        mount_fd = os.open(mount.path, os.O_PATH | os.O_DIRECTORY)
-        for name in ('warm-up', 'counted'):
-            os.statvfs(mount.path)
-            begun = len(opcodes(mount.log))
-            steps = steps_of(mount, name, mount_fd)
-            for _, step in steps:
-                step()
-                os.statvfs(mount.path)
-            pieces = ' '.join(opcodes(mount.log)[begun:]).split('STATFS')
-            counted = {step: dict(collections.Counter(piece.split())) for (step, _), piece in zip(steps, pieces)}
-        os.close(mount_fd)
-    return counted
+        os.chdir(mount.path)
+        try:
+            for name in ('warm-up', 'counted'):
+                os.statvfs('.')
+                begun = len(opcodes(mount.log))
+                steps = steps_of(name)
+                for _, step in steps:
+                    step()
+                    os.statvfs('.')
+        finally:
+            os.chdir(before)
+        pieces = ' '.join(opcodes(mount.log)[begun:]).split('STATFS')
+    return {step: dict(collections.Counter(piece.split())) for (step, _), piece in zip(steps, pieces)}
 
 
 # Output ----------------------------------------------------------------------------------------------------------
@@ -173,10 +170,10 @@ def print_memory(memory):
 
 
 def print_requests(requests):
-    print('\nrequests')
+    print('\nrequests, and how many of them the caller waits for')
     for step, counts in requests.items():
-        waited = sum(count for opcode, count in counts.items() if opcode not in ('RELEASE', 'FORGET', 'BATCH_FORGET'))
-        print(f'  {step:<10}{waited:>3} waited for: '
+        waited = sum(count for opcode, count in counts.items() if opcode not in NOT_WAITED_FOR)
+        print(f'  {step:<10}{waited:>2}   '
               + ', '.join(f'{count} {opcode}' if count > 1 else opcode for opcode, count in counts.items()))
 
 
