@@ -43,8 +43,8 @@ struct launch_spec {
  * fs/exec.c), only a wait with __WCLONE sees it, so a failed launch is reaped here and nowhere else.
  *
  * The child: its own session, cwd and umask; the streams as descriptors 0 to 2 and no other; no signal blocked.
- * SIGPIPE, SIGHUP, SIGINT and SIGQUIT are at their default, in the main command SIGPIPE only (so nohup(1) reaches it); what else
- * the caller ignores stays ignored, and keeper_prepare() sees that it is nothing.
+ * SIGPIPE, SIGHUP, SIGINT and SIGQUIT are at their default, in the main command SIGPIPE only (so nohup(1) reaches
+ * it); what else the caller ignores stays ignored, and keeper_prepare() sees that it is nothing.
  *
  * Result: 0 when exec succeeded; -errno as recorded in the entry (-ECANCELED for a child killed before);
  * -EINVAL, with nothing done, when the entry is not LAUNCHING.

@@ -130,9 +130,11 @@ int row_store(const struct row *row, const struct view *view, const char *bytes,
 	}
 	if (size > row->largest)
 		return refuse(view->caller->why, E2BIG, "%s takes at most %zu bytes", row->name, row->largest);
+	if (!size)
+		bytes = "";
 	if (!(row->flags & ROW_EXACT) && size && bytes[size - 1] == '\n')
 		size--;
-	int error = row->store(view, size ? bytes : "", size);
+	int error = row->store(view, bytes, size);
 	if (error == -ENOMEM)
 		refuse(view->caller->why, ENOMEM, "out of memory");
 	return error;

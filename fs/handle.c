@@ -29,6 +29,7 @@ struct handle *handle_create(struct target *target, int flags)
 	handle->uid = target->caller.uid;
 	handle->gid = target->caller.gid;
 	handle->observer.on_ended = on_ended;
+	LIST_INSERT_HEAD(&handle->server->handles, handle, link);
 	return handle;
 }
 
@@ -36,6 +37,7 @@ void handle_destroy(struct handle *handle)
 {
 	if (!handle)
 		return;
+	LIST_REMOVE(handle, link);
 	observer_stop(&handle->observer);
 	if (handle->poll)
 		fuse_pollhandle_destroy(handle->poll);

@@ -32,6 +32,7 @@ struct handle {
 	struct observer observer;
 	struct fuse_pollhandle *poll;
 	struct session *session;
+	LIST_ENTRY(handle) link; /* on the server's list */
 
 	/* A write that was interrupted and is sent again goes on where it was. */
 	bool resumes;
@@ -58,6 +59,7 @@ struct server {
 	uv_poll_t requests;
 	struct fuse_buf buffer;
 	LIST_HEAD(, emptied) emptied;
+	LIST_HEAD(, handle) handles;
 	uint32_t serial; /* of the last control file looked up */
 	struct timespec mounted;
 	char *session_path;

@@ -151,6 +151,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.gid = getegid(),
 	};
 	LIST_INIT(&server->emptied);
+	LIST_INIT(&server->handles);
 	struct text path = {0};
 	text_printf(&path, "%s/session", config->mountpoint);
 	server->session_path = text_take(&path, NULL);
@@ -202,6 +203,10 @@ static void end(struct server *server)
 		parking_wake_all(&server->parking, -ENODEV);
 	}
 	uv_close((uv_handle_t *)&server->requests, NULL);
+	/* Of a mount that went away under its users no RELEASE comes. */
+	struct handle *handle;
+	while ((handle = LIST_FIRST(&server->handles)))
+		handle_destroy(handle);
 	manager_destroy(server->manager);
 	drop_all_emptied(server);
 	uv_run(&server->loop, UV_RUN_DEFAULT);

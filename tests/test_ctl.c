@@ -298,6 +298,22 @@ static void the_line_that_fails_ends_the_script_and_the_sentence_says_what_was_d
 	script_finish(&script);
 }
 
+static void a_running_process_is_asked_line_by_line_what_it_still_takes(void **state)
+{
+	struct world *world = *state;
+	struct process *process = world_make(world, "x");
+	struct told told = TOLD;
+	struct script script;
+	enum script_state reached;
+
+	world_run_as(world, process, 2147480000);
+	assert_int_equal(run(world, process, "name label\ntarget /bin/false\nname never", &script, &told, &reached), -EBUSY);
+	assert_string_equal(world->why.sentence, "process has already started (line 2; done before it: name label)");
+	assert_string_equal(process->name, "label");
+	assert_string_equal(process->configuration.target.bytes, "/bin/true");
+	script_finish(&script);
+}
+
 static void a_start_that_fails_gives_execs_errno_and_sentence(void **state)
 {
 	struct world *world = *state;
@@ -462,6 +478,7 @@ int main(void)
 		IN_WORLD(nothing_is_done_when_the_last_line_is_bad),
 		IN_WORLD(a_script_configures_starts_waits_and_goes_on),
 		IN_WORLD(the_line_that_fails_ends_the_script_and_the_sentence_says_what_was_done),
+		IN_WORLD(a_running_process_is_asked_line_by_line_what_it_still_takes),
 		IN_WORLD(a_start_that_fails_gives_execs_errno_and_sentence),
 		IN_WORLD(join_of_0_seconds_only_asks),
 		IN_WORLD(a_join_whose_time_is_over_says_how_long_it_was),

@@ -78,16 +78,31 @@ static void remove_directory(const char *path)
 	rmdir(path);
 }
 
+static void kill_children(void)
+{
+	FILE *file = fopen("/proc/thread-self/children", "re");
+	int pid;
+
+	while (file && fscanf(file, "%d", &pid) == 1)
+		kill(pid, SIGKILL);
+	if (file)
+		fclose(file);
+}
+
 /* Every test ends here: whatever it launched, nothing is left of it. */
 static int teardown(void **state)
 {
 	struct fixture *fixture = *state;
+	siginfo_t info;
 	sigset_t mask;
 	int wrong = 0;
 
 	sigprocmask(SIG_SETMASK, NULL, &mask);
-	if (waitpid(-1, NULL, WNOHANG | __WALL) != -1 || errno != ECHILD)
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0) {
 		wrong = fprintf(stderr, "a child is left\n");
+		kill_children();
+		waitpid(-1, NULL, __WALL);
+	}
 	if (count_fds() != fixture->fds)
 		wrong = fprintf(stderr, "a descriptor is left\n");
 	for (int number = 1; number <= SIGRTMAX; number++)

@@ -317,8 +317,8 @@ static void a_session_lasts_until_its_opener_has_no_descriptor_of_it(void **stat
 {
 	struct world *world = *state;
 	char path[] = "/tmp/test_lineage.XXXXXX";
-	int first = mkstemp(path), second = dup(first);
 	pid_t other = world_spawn(world);
+	int first = mkstemp(path), second = dup(first);
 	struct session *session, *found;
 
 	assert_true(first >= 0 && second >= 0);

@@ -535,6 +535,24 @@ static void a_start_as_another_user_looks_up_the_account_first(void **state)
 	message_received_launch_finish(&launch);
 }
 
+static void a_manager_may_be_destroyed_while_an_account_is_looked_up(void **state)
+{
+	struct world *world = *state;
+	struct caller other = world->caller;
+	struct told start = TOLD;
+	struct process *process;
+
+	world->surroundings.uid = 0;
+	other.uid = 54321;
+	process = world_make_as(world, &other, "hers");
+	assert_int_equal(manager_start(world->manager, process, &other, &start.waiter), 0);
+	waiter_cancel(&start.waiter);
+	manager_destroy(world->manager);
+	world->manager = NULL;
+	uv_run(&world->loop, UV_RUN_DEFAULT);
+	assert_int_equal(start.times, 0);
+}
+
 static void what_the_look_up_makes_too_large_fails_like_any_start(void **state)
 {
 	enum { MORE_THAN_A_MESSAGE = 9 << 20 };
@@ -583,6 +601,7 @@ int main(void)
 		IN_WORLD(the_loss_of_the_keeper_ends_the_mount_once_after_its_last_words),
 		IN_WORLD(what_is_no_message_is_the_loss_of_the_keeper),
 		IN_WORLD(a_start_as_another_user_looks_up_the_account_first),
+		IN_WORLD(a_manager_may_be_destroyed_while_an_account_is_looked_up),
 		IN_WORLD(what_the_look_up_makes_too_large_fails_like_any_start),
 	};
 

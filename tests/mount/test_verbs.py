@@ -104,7 +104,8 @@ def start_returns_once_the_program_runs(mp):
     path = mp.start('runs', 'sleep', '1000')
     pid = int(value(path + '/pid'))
     same(os.readlink(f'/proc/{pid}/exe').rpartition('/')[2], os.path.realpath('/bin/sleep').rpartition('/')[2])
-    same(open(f'/proc/{pid}/cmdline', 'rb').read(), b'sleep\x001000\x00')
+    # The kernel lets the keeper go on a moment before it has written down the new program's arguments.
+    wait_until(lambda: open(f'/proc/{pid}/cmdline', 'rb').read() == b'sleep\x001000\x00', what='the new program')
 
 
 @claim
