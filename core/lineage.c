@@ -256,8 +256,10 @@ bool manager_is_ending(const struct manager *manager)
 	return manager->ending;
 }
 
+/* A start that has no child yet gets its signal when it has one: see on_started(). */
 static void kill_all(struct manager *manager)
 {
+	manager->killing = true;
 	for (struct process *p = manager_after(manager, 0); p; p = manager_after(manager, p->id))
 		manager_signal(manager, p, SIGKILL, NULL);
 	if (manager->command_runs)

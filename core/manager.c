@@ -162,9 +162,12 @@ static int name_by_number(struct manager *manager, const struct process *parent,
 		*directory = identity ? text_take(&text, NULL) : NULL;
 		if (!*directory)
 			return -ENOMEM;
-		if (!manager_by_directory(manager, *directory))
+		bool fits = strlen(*directory) <= NAME_MAX;
+		if (fits && !manager_by_directory(manager, *directory))
 			return 0;
 		free(*directory);
+		if (!fits)
+			return -ENAMETOOLONG;
 	} while (true);
 }
 

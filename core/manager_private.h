@@ -67,7 +67,7 @@ struct manager {
 	enum start_method start_method;
 
 	unsigned signals;
-	bool command_runs, ending, finished;
+	bool command_runs, ending, killing, finished;
 };
 
 /* Result: the user's record, made when missing; NULL without memory. */
@@ -77,7 +77,8 @@ struct user *manager_user(struct manager *manager, uid_t uid);
 int start_listen(struct manager *manager);
 void start_stop_listening(struct manager *manager);
 
-/* lineage.c: the main process `of` (NULL: a session's list) is gone: daemonic processes of its owner are terminated, all pass to the mount. */
+/* lineage.c: the main process `of` (NULL: a session's list) is gone: daemonic processes of its owner (of
+ * all when the mount is ending) are terminated, all pass to the mount. */
 void lineage_release(struct manager *manager, struct process_list *children, uid_t owner);
 /* The list of the caller's main process. */
 void lineage_adopt(struct manager *manager, struct process *process, const struct caller *caller);

@@ -1,6 +1,7 @@
 /* Launches: from a start's request to the keeper's answer, and what the keeper tells. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,9 @@ static void on_started(struct manager *manager, struct process *process)
 	manager->running++;
 	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
 	process_set_error(process, NULL);
-	if (process->doomed)
+	if (manager->killing)
+		manager_signal(manager, process, SIGKILL, NULL);
+	else if (process->doomed)
 		lineage_terminate(manager, process);
 	waiters_tell(&process->starting, 0);
 }
@@ -157,13 +160,26 @@ static void take_message(struct manager *manager, const struct message *message)
 
 static void listen_for(struct manager *manager);
 
+static void give_up(struct manager *manager, struct process *process, int error)
+{
+	struct refusal why;
+	refuse(&why, -error, "cannot reach the keeper: %s", strerror(-error));
+	ptable_step(manager->config.table, process->launch, PTABLE_LAUNCHING, PTABLE_FAILED);
+	ptable_release(manager->config.table, process->launch);
+	fail_start(manager, process, error, why.sentence);
+}
+
 static void send_unsent(struct manager *manager)
 {
 	struct start *start;
 	while ((start = STAILQ_FIRST(&manager->unsent))) {
-		if (message_send_launch(manager->config.socket_fd, &start->message) == -EAGAIN)
+		int error = message_send_launch(manager->config.socket_fd, &start->message);
+		if (error == -EAGAIN)
 			break;
 		STAILQ_REMOVE_HEAD(&manager->unsent, link);
+		/* Without a keeper (EPIPE) the mount ends, and this start with it. */
+		if (error && error != -EPIPE)
+			give_up(manager, start->process, error);
 	}
 	listen_for(manager);
 }
@@ -226,7 +242,10 @@ void start_stop_listening(struct manager *manager)
 	struct process *process;
 	while ((process = LIST_FIRST(&manager->beginning))) {
 		LIST_REMOVE(process, beginning);
-		start_destroy(process->start);
+		if (process->start->composed)
+			start_destroy(process->start);
+		else
+			process->start->manager = NULL; /* on_account() will come and frees it */
 	}
 }
 
@@ -323,6 +342,10 @@ static void on_account(void *context, int error, const struct account *account)
 	struct start *start = context;
 	struct manager *manager = start->manager;
 	struct refusal why;
+	if (!manager) {
+		start_destroy(start);
+		return;
+	}
 	if (error)
 		refuse(&why, -error, "cannot look up user %u: %s", (unsigned)account->uid, strerror(-error));
 	else if ((error = compose(start, account)))
