@@ -18,8 +18,10 @@ struct running {
 static void finish(struct running *running, struct target *target, int error)
 {
 	fuse_req_t request = running->parked.request;
-	if (running->script.removed)
+	if (running->script.removed) {
 		target->process = NULL;
+		names_changed(running->handle->server);
+	}
 	if (error == -EINTR && running->script.done)
 		fuse_reply_write(request, running->script.done);
 	else if (error == -EINTR || error == -ENODEV)

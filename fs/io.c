@@ -88,8 +88,10 @@ static int open_row(struct target *target, struct handle *handle)
 static void undo_open(struct handle *handle)
 {
 	struct process *made = handle->of_root ? manager_by_id(handle->server->manager, handle->process) : NULL;
-	if (made)
+	if (made) {
 		manager_remove(handle->server->manager, made, NULL);
+		names_changed(handle->server);
+	}
 	handle_destroy(handle);
 }
 

@@ -64,6 +64,7 @@ struct server {
 	struct timespec mounted;
 	char *session_path;
 	bool answered_init, serving;
+	bool has_epochs; /* the kernel can be told that names have changed */
 	int status;
 };
 
@@ -91,6 +92,9 @@ int target_stat(struct target *target, struct stat *out);
 
 /* What a handle is about now: the process of its open, the rights of its opener. process is NULL when it is gone. */
 void target_of(fuse_req_t request, struct handle *handle, struct target *out);
+
+/* A name has gone without the kernel's doing: it looks every name up again. Does nothing where names are never cached. */
+void names_changed(struct server *server);
 
 /* Writing a control file: parses and runs the script; replies at once or later. */
 void control_write(fuse_req_t request, struct handle *handle, struct target *target, struct text *script);

@@ -71,10 +71,27 @@ const struct fuse_lowlevel_ops *server_operations(void)
 	return &OPERATIONS;
 }
 
+/* FUSE_NOTIFY_INC_EPOCH of include/uapi/linux/fuse.h (Linux 6.16), which libfuse 3.14 has no call for: every
+ * dentry is revalidated. Unlike the notifications about one entry it takes no lock that a request may hold, so
+ * that the loop can send it. Result: false where the kernel does not know it. */
+static bool increase_epoch(struct server *server)
+{
+	struct { uint32_t size; int32_t code; uint64_t unique; } notification = { sizeof notification, 8, 0 };
+	return write(fuse_session_fd(server->config.session), &notification, sizeof notification) ==
+	       (ssize_t)sizeof notification;
+}
+
+void names_changed(struct server *server)
+{
+	if (server->has_epochs && !increase_epoch(server))
+		log_error("the kernel can't be told that a name has gone: %s", strerror(errno));
+}
+
 static void tell_ready(struct server *server)
 {
 	if (!server->answered_init || server->config.ready_fd < 0)
 		return;
+	server->has_epochs = increase_epoch(server);
 	if (write(server->config.ready_fd, "", 1) != 1)
 		log_error("cannot tell that the mount is ready: %s", strerror(errno));
 	close(server->config.ready_fd);

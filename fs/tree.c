@@ -6,8 +6,8 @@
 
 #include "fs/private.h"
 
-/* Names are looked up anew each time a directory of a process is meant, since `close` removes one behind the
- * kernel's back. What is in a process's directory is there as long as the process is. */
+/* What is in a process's directory is there as long as the process is; the process itself may be removed by `close`
+ * behind the kernel's back, and is cached only where the kernel can be told so (names_changed). */
 static const double FOR_EVER = 86400, NOT_AT_ALL = 0;
 
 static struct caller caller_of(fuse_req_t request, struct refusal *why)
@@ -159,16 +159,22 @@ void tree_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, int w
 
 /* ---- names ---- */
 
+static double entry_timeout(const struct target *target)
+{
+	const struct row *row = target->row;
+	if (target->node.row == NODE_CHILD_LINK || (row && (row->kind == ROW_LINK || (row->flags & ROW_CONTROL))))
+		return NOT_AT_ALL;
+	return row || target->server->has_epochs ? FOR_EVER : NOT_AT_ALL;
+}
+
 static void reply_entry(fuse_req_t request, struct target *target)
 {
 	struct fuse_entry_param entry = { .generation = 1 };
 	bool control = target->row && (target->row->flags & ROW_CONTROL);
-	bool link = target->row && target->row->kind == ROW_LINK;
-	bool directory = target->node.row == NODE_DIRECTORY;
 	if (control)
 		target->node.serial = ++target->server->serial;
 	entry.ino = node_encode(target->node);
-	entry.entry_timeout = control || link || directory || target->node.row == NODE_CHILD_LINK ? NOT_AT_ALL : FOR_EVER;
+	entry.entry_timeout = entry_timeout(target);
 	entry.attr_timeout = changes(target) ? NOT_AT_ALL : FOR_EVER;
 	int error = target_stat(target, &entry.attr);
 	if (error)
