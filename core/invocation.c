@@ -56,6 +56,8 @@ static bool next_line(const struct value *value, const char **line, const char *
 /* True when a line of `env` sets or unsets the variable that `entry` (KEY=value) is about. */
 static bool is_overridden(const struct value *env, const char *entry)
 {
+	if (!env->size)
+		return false;
 	size_t key = strcspn(entry, "=");
 	const char *line = NULL, *end = NULL;
 	while (next_line(env, &line, &end)) {

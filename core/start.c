@@ -211,6 +211,9 @@ static void on_keeper(uv_poll_t *handle, int status, int events)
 static void listen_for(struct manager *manager)
 {
 	int events = UV_READABLE | (STAILQ_EMPTY(&manager->unsent) ? 0 : UV_WRITABLE);
+	if (events == manager->keeper_events)
+		return;
+	manager->keeper_events = events;
 	uv_poll_start(manager->keeper, events, on_keeper);
 }
 

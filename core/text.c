@@ -53,17 +53,21 @@ void text_add(struct text *text, const char *string)
 
 void text_printf(struct text *text, const char *format, ...)
 {
+	/* Most fit, and are formatted once. */
+	if (!reserve(text, 63))
+		return;
 	va_list args;
 	va_start(args, format);
 	va_list again;
 	va_copy(again, args);
-	int size = vsnprintf(NULL, 0, format, args);
+	size_t room = text->room - text->size;
+	int size = vsnprintf(text->data + text->size, room, format, args);
 	va_end(args);
-	if (size >= 0 && reserve(text, (size_t)size)) {
+	if (size >= (int)room && reserve(text, (size_t)size))
 		vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
-		text->size += (size_t)size;
-	}
 	va_end(again);
+	if (size >= 0 && !text->failed)
+		text->size += (size_t)size;
 }
 
 void text_add_name(struct text *text, const char *name)

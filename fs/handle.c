@@ -26,6 +26,9 @@ struct handle *handle_create(struct target *target, int flags)
 	handle->of_root = !target->process;
 	handle->process = target->node.process;
 	handle->flags = flags;
+	handle->ino = node_encode(target->node);
+	if (handle->ino == handle->server->control)
+		handle->server->control_handles++;
 	handle->uid = target->caller.uid;
 	handle->gid = target->caller.gid;
 	handle->observer.on_ended = on_ended;
@@ -38,6 +41,8 @@ void handle_destroy(struct handle *handle)
 	if (!handle)
 		return;
 	LIST_REMOVE(handle, link);
+	if (handle->ino == handle->server->control)
+		handle->server->control_handles--;
 	observer_stop(&handle->observer);
 	if (handle->poll)
 		fuse_pollhandle_destroy(handle->poll);

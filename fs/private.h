@@ -16,6 +16,7 @@ struct handle {
 	const struct row *row;
 	uint64_t process; /* 0: the root's; of clone, what the open made */
 	unsigned row_index;
+	fuse_ino_t ino;
 	bool of_root;
 	int flags; /* open(2)'s */
 	uid_t uid; /* who opened it: what was allowed then stays allowed */
@@ -61,6 +62,9 @@ struct server {
 	LIST_HEAD(, emptied) emptied;
 	LIST_HEAD(, handle) handles;
 	uint32_t serial; /* of the last control file looked up */
+	fuse_ino_t control;       /* that file, */
+	pid_t control_caller;     /* who looked it up, the only one who ever did, */
+	unsigned control_handles; /* and how many opens of it there are */
 	struct timespec mounted;
 	char *session_path;
 	bool answered_init, serving;

@@ -167,12 +167,28 @@ static double entry_timeout(const struct target *target)
 	return row || target->server->has_epochs ? FOR_EVER : NOT_AT_ALL;
 }
 
+/* A new one, so that no write waits behind another's inode; but for the thread that looked the last one up and
+ * has closed it again, since nobody else knows that one. */
+static void choose_serial(struct target *target)
+{
+	struct server *server = target->server;
+	pid_t caller = target->caller.pid;
+	target->node.serial = server->serial;
+	if (node_encode(target->node) == server->control && caller > 0 && caller == server->control_caller &&
+	    !server->control_handles)
+		return;
+	target->node.serial = ++server->serial;
+	server->control = node_encode(target->node);
+	server->control_caller = caller;
+	server->control_handles = 0;
+}
+
 static void reply_entry(fuse_req_t request, struct target *target)
 {
 	struct fuse_entry_param entry = { .generation = 1 };
 	bool control = target->row && (target->row->flags & ROW_CONTROL);
 	if (control)
-		target->node.serial = ++target->server->serial;
+		choose_serial(target);
 	entry.ino = node_encode(target->node);
 	entry.entry_timeout = entry_timeout(target);
 	entry.attr_timeout = changes(target) ? NOT_AT_ALL : FOR_EVER;
