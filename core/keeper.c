@@ -66,9 +66,7 @@ static void record_end(struct reaping *reaping, struct ptable_ref ref, const sig
 	struct ptable_entry *entry = ptable_at(reaping->table, ref.index);
 
 	entry->status = wait_status(info);
-	entry->utime = usage->ru_utime;
-	entry->stime = usage->ru_stime;
-	entry->maxrss_kib = usage->ru_maxrss;
+	usage_of_rusage(usage, &entry->usage);
 	clock_gettime(CLOCK_REALTIME, &entry->ended);
 	/* Its launcher may not have come to say RUNNING yet, or do so between these two. */
 	if (!ptable_step(reaping->table, ref, PTABLE_LAUNCHING, PTABLE_ENDED))

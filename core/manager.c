@@ -287,6 +287,32 @@ bool manager_is_paused(struct manager *manager, const struct process *process)
 	       ptable_state(manager->config.table, process->launch) == PTABLE_RUNNING;
 }
 
+struct timespec manager_started(struct manager *manager, const struct process *process)
+{
+	if (process_is_started(process))
+		return process->started;
+	if (!manager_pid(manager, process))
+		return (struct timespec){0};
+	return ptable_at(manager->config.table, process->launch.index)->started;
+}
+
+int manager_usage(struct manager *manager, const struct process *process, struct usage *out)
+{
+	if (process->state == PROCESS_ENDED) {
+		if (process->usage)
+			*out = *process->usage;
+		return process->usage ? 0 : -ENOMEM;
+	}
+	pid_t pid = manager_pid(manager, process);
+	int error = pid ? usage_read(pid, out) : -ENODATA;
+	/* Read first and looked at then: an entry that is live still had its pid to itself. */
+	if (pid && ptable_state(manager->config.table, process->launch) == PTABLE_ENDED) {
+		*out = ptable_at(manager->config.table, process->launch.index)->usage;
+		error = 0;
+	}
+	return error == -ESRCH ? -ENODATA : error;
+}
+
 pid_t manager_keeper_pid(const struct manager *manager)
 {
 	return manager->keeper_pid;

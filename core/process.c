@@ -47,6 +47,7 @@ void process_destroy(struct process *process)
 	close_if_open(process->output_fd[0]);
 	close_if_open(process->output_fd[1]);
 	free(process->authkey);
+	free(process->usage);
 	free(process->error);
 	free(process->identity);
 	free(process->name);
@@ -111,6 +112,14 @@ bool process_end(struct process *process, int status, struct timespec when)
 	process->status = status;
 	process->ended = when;
 	return true;
+}
+
+void process_set_usage(struct process *process, const struct usage *usage)
+{
+	if (!process->usage)
+		process->usage = malloc(sizeof *process->usage);
+	if (process->usage)
+		*process->usage = *usage;
 }
 
 bool process_exitcode(const struct process *process, int *out)

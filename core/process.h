@@ -92,6 +92,7 @@ struct process {
 	pid_t pid;      /* 0: none yet; kept after the end */
 	int status;     /* ended: as waitpid(2) gives it */
 	struct timespec created, started, ended;
+	struct usage *usage; /* ended: what it has used; NULL: there was no memory to keep it */
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
 	int output_fd[2]; /* what came to stdout and stderr, -1: nothing */
@@ -123,6 +124,9 @@ bool process_begin_start(struct process *process);
 bool process_fail_start(struct process *process);
 bool process_succeed_start(struct process *process, pid_t pid, struct timespec when);
 bool process_end(struct process *process, int status, struct timespec when);
+
+/* Keeps what the process that has ended used. Without memory, nothing is kept. */
+void process_set_usage(struct process *process, const struct usage *usage);
 
 /* Python's exit code: 0 to 255, or -N after signal N. False before the end. */
 bool process_exitcode(const struct process *process, int *out);

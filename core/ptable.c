@@ -100,8 +100,7 @@ int ptable_claim(struct ptable *table, uint64_t id, uint32_t run, struct ptable_
 	entry->status = 0;
 	entry->candidate = 0;
 	entry->started = entry->ended = (struct timespec){ .tv_sec = 0 };
-	entry->utime = entry->stime = (struct timeval){ .tv_sec = 0 };
-	entry->maxrss_kib = 0;
+	entry->usage = (struct usage){ .maxrss_kib = 0 };
 	atomic_store(&entry->word, word_of(ref.generation, PTABLE_LAUNCHING));
 	*out = ref;
 	return 0;

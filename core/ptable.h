@@ -15,9 +15,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/resource.h>
 #include <sys/types.h>
 #include <time.h>
+
+#include "core/usage.h"
 
 /* Entry 0 is never claimed by the server: it is the main command's. */
 enum { PTABLE_COMMAND = 0, PTABLE_CAPACITY = 1 << 20 };
@@ -52,8 +53,7 @@ struct ptable_entry {
 	int32_t candidate;   /* FAILED at exec: which candidate the error is about */
 	struct timespec started; /* CLOCK_REALTIME, when exec was begun; the child sets it, so no end can come before it */
 	struct timespec ended;   /* CLOCK_REALTIME */
-	struct timeval utime, stime; /* ENDED: from the kernel's rusage */
-	int64_t maxrss_kib;
+	struct usage usage;      /* ENDED: from the kernel's rusage */
 };
 
 struct ptable;

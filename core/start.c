@@ -95,6 +95,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	on_started(manager, process);
 	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
 	process_end(process, entry->status, entry->ended);
+	process_set_usage(process, &entry->usage);
 	HASH_DELETE(by_pid, manager->pids, process);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;

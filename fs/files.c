@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "fs/ctl.h"
+#include "fs/known.h"
 #include "fs/show.h"
 #include "fs/store.h"
 
@@ -32,6 +33,8 @@ static const struct row ROOT_ROWS[] = {
 	  .help = "your last refusal that belongs to no process, as a sentence" },
 	{ .name = "help", .show = files_show_help, .help = "this text" },
 	{ .name = "version", .show = version_show, .help = "the version of procfs-mp" },
+	{ .name = "status", .show = all_status_show, .help = "all processes, a line each, as a table for people" },
+	{ .name = "status.json", .show = all_status_json_show, .help = "all processes, as an array of JSON objects" },
 };
 
 static const struct row PROCESS_ROWS[] = {
@@ -77,6 +80,11 @@ static const struct row PROCESS_ROWS[] = {
 	{ .name = "stdout", .flags = ROW_SECRET, .stream = stdout_stream, .help = "what it wrote so far" },
 	{ .name = "stderr", .flags = ROW_SECRET, .stream = stderr_stream, .help = "what it wrote to its standard error so far" },
 	{ .name = "status", .show = status_show, .help = "all of it at a glance, secrets left out" },
+	{ .name = "started", .show = started_show, .help = "when it was started, in UTC; empty before" },
+	{ .name = "ended", .show = ended_show, .help = "when it ended, in UTC; empty before" },
+	{ .name = "rusage", .show = rusage_show,
+	  .help = "what it has used, so far or in all: key value a line, empty before start" },
+	{ .name = "status.json", .show = status_json_show, .help = "status as a JSON object" },
 };
 
 enum {

@@ -1,12 +1,10 @@
 #include "fs/show.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
+
+#include "fs/known.h"
 
 /* ---- the root's ---- */
 
@@ -203,7 +201,7 @@ int sentinel_show(const struct view *view, struct text *out)
 	return error;
 }
 
-static const char *state_name(const struct view *view)
+const char *state_word(const struct view *view)
 {
 	if (view->process->state == PROCESS_ENDED)
 		return "ended";
@@ -214,7 +212,7 @@ static const char *state_name(const struct view *view)
 
 int state_show(const struct view *view, struct text *out)
 {
-	text_printf(out, "%s\n", state_name(view));
+	text_printf(out, "%s\n", state_word(view));
 	return text_status(out);
 }
 
@@ -238,12 +236,36 @@ int parent_show(const struct view *view, struct text *out)
 
 static void add_time(struct text *out, const char *key, struct timespec when)
 {
-	struct tm tm;
-	char stamp[32];
-	if (!when.tv_sec || !gmtime_r(&when.tv_sec, &tm))
+	if (!when.tv_sec)
 		return;
-	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-	text_printf(out, "%s: %s.%06ldZ\n", key, stamp, when.tv_nsec / 1000);
+	text_printf(out, "%s: ", key);
+	add_stamp(out, when);
+	text_add(out, "\n");
+}
+
+static void add_signal(struct text *out, const struct process *process)
+{
+	struct text name = {0};
+	bool dumped;
+	if (add_ending_signal(&name, process, &dumped))
+		text_printf(out, "signal: %.*s%s\n", (int)name.size, name.data ? name.data : "", dumped ? " (core dumped)" : "");
+	text_finish(&name);
+}
+
+/* "key value" lines become "key: value" lines. */
+static void add_usage(struct text *out, const struct view *view)
+{
+	struct text usage = {0};
+	if (rusage_show(view, &usage) || !usage.size) {
+		text_finish(&usage);
+		return;
+	}
+	for (size_t i = 0; i < usage.size; i++) {
+		if (usage.data[i] == ' ')
+			text_add(out, ":");
+		text_append(out, usage.data + i, 1);
+	}
+	text_finish(&usage);
 }
 
 /* A line of a file that is nobody's secret; none when the file is empty. */
@@ -273,15 +295,12 @@ int status_show(const struct view *view, struct text *out)
 {
 	const struct process *process = view->process;
 	add_shown(out, "name", view, name_show);
-	text_printf(out, "state: %s\n", state_name(view));
+	text_printf(out, "state: %s\n", state_word(view));
 	add_shown(out, "pid", view, pid_show);
 	add_shown(out, "ppid", view, ppid_show);
 	add_shown(out, "alive", view, alive_show);
 	add_shown(out, "exitcode", view, exitcode_show);
-	if (process->state == PROCESS_ENDED && WIFSIGNALED(process->status))
-		text_printf(out, "signal: SIG%s%s\n",
-			    sigabbrev_np(WTERMSIG(process->status)) ? sigabbrev_np(WTERMSIG(process->status)) : "RT",
-			    WCOREDUMP(process->status) ? " (core dumped)" : "");
+	add_signal(out, process);
 	add_shown(out, "daemon", view, daemon_show);
 	enum start_method method = process->configuration.start_method;
 	text_printf(out, "start_method: %s%s\n", start_method_name(method),
@@ -301,8 +320,9 @@ int status_show(const struct view *view, struct text *out)
 		text_add(out, "\n");
 	}
 	add_time(out, "created", process->created);
-	add_time(out, "started", process->started);
-	add_time(out, "ended", process->ended);
+	add_shown(out, "started", view, started_show);
+	add_shown(out, "ended", view, ended_show);
+	add_usage(out, view);
 	return text_status(out);
 }
 

@@ -33,6 +33,8 @@ int ppid_show(const struct view *view, struct text *out);
 int run_show(const struct view *view, struct text *out);
 int sentinel_show(const struct view *view, struct text *out);
 int start_method_show(const struct view *view, struct text *out);
+/* initial, running, paused or ended. */
+const char *state_word(const struct view *view);
 int state_show(const struct view *view, struct text *out);
 int status_show(const struct view *view, struct text *out);
 int target_show(const struct view *view, struct text *out);

@@ -221,7 +221,7 @@ static int starts_and_signals_one(struct server *server)
 	CHECK(ptable_state(server->table, ref) == PTABLE_ENDED);
 	CHECK(WIFSIGNALED(entry->status) && WTERMSIG(entry->status) == SIGTERM);
 	CHECK(entry->ended.tv_sec >= entry->started.tv_sec);
-	CHECK(entry->maxrss_kib > 0);
+	CHECK(entry->usage.maxrss_kib > 0 && entry->usage.minflt > 0 && entry->usage.nvcsw + entry->usage.nivcsw > 0);
 	CHECK(ptable_signal(server->table, ref, SIGTERM) == -ESRCH);
 	return 0;
 }
@@ -246,7 +246,7 @@ static int starts_programs_that_use_time(struct server *server)
 	entry = ptable_at(server->table, ref.index);
 	CHECK(message.kind == MESSAGE_ENDED);
 	CHECK(WIFEXITED(entry->status) && WEXITSTATUS(entry->status) == 77);
-	CHECK(entry->utime.tv_sec > 0 || entry->utime.tv_usec > 0 || entry->stime.tv_usec > 0);
+	CHECK(entry->usage.utime.tv_sec > 0 || entry->usage.utime.tv_usec > 0 || entry->usage.stime.tv_usec > 0);
 	return 0;
 }
 

@@ -1,0 +1,106 @@
+#include "core/json.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void begin_value(struct json *json)
+{
+	if (json->separate)
+		text_add(json->out, ", ");
+	json->separate = true;
+}
+
+void json_open(struct json *json, char bracket)
+{
+	begin_value(json);
+	text_append(json->out, &bracket, 1);
+	json->separate = false;
+}
+
+void json_close(struct json *json, char bracket)
+{
+	text_append(json->out, &bracket, 1);
+	json->separate = true;
+}
+
+void json_key(struct json *json, const char *key)
+{
+	json_string(json, key);
+	text_add(json->out, ": ");
+	json->separate = false;
+}
+
+void json_value(struct json *json, const char *value)
+{
+	begin_value(json);
+	text_add(json->out, value);
+}
+
+void json_integer(struct json *json, int64_t number)
+{
+	begin_value(json);
+	text_printf(json->out, "%" PRId64, number);
+}
+
+void json_boolean(struct json *json, bool value)
+{
+	json_value(json, value ? "true" : "false");
+}
+
+void json_null(struct json *json)
+{
+	json_value(json, "null");
+}
+
+/* Bytes of the character that begins here; 0 when none does. Neither surrogates, nor forms longer than needed,
+ * nor anything above U+10FFFF are characters (RFC 3629, section 4). */
+static size_t character_size(const unsigned char *bytes, size_t size)
+{
+	unsigned char first = bytes[0];
+	size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+	if (length > size)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+	if ((first == 0xe0 && bytes[1] < 0xa0) || (first == 0xed && bytes[1] > 0x9f) ||
+	    (first == 0xf0 && bytes[1] < 0x90) || (first == 0xf4 && bytes[1] > 0x8f))
+		return 0;
+	return length;
+}
+
+static void add_character(struct json *json, const unsigned char *bytes, size_t length)
+{
+	static const char SHORT[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
+	if (!length) {
+		text_add(json->out, "\\ufffd");
+		json->replaced = true;
+	} else if (bytes[0] < sizeof SHORT && SHORT[bytes[0]]) {
+		text_append(json->out, (char[]){ '\\', SHORT[bytes[0]] }, 2);
+	} else if (bytes[0] < ' ' || bytes[0] == 0x7f) {
+		text_printf(json->out, "\\u%04x", bytes[0]);
+	} else {
+		text_append(json->out, bytes, length);
+	}
+}
+
+void json_bytes(struct json *json, const char *bytes, size_t size)
+{
+	begin_value(json);
+	text_add(json->out, "\"");
+	for (size_t at = 0; at < size;) {
+		const unsigned char *here = (const unsigned char *)bytes + at;
+		size_t length = character_size(here, size - at);
+		add_character(json, here, length);
+		at += length ? length : 1;
+	}
+	text_add(json->out, "\"");
+}
+
+void json_string(struct json *json, const char *string)
+{
+	if (string)
+		json_bytes(json, string, strlen(string));
+	else
+		json_null(json);
+}
