@@ -15,6 +15,7 @@ struct process *process_create(const char *directory, const char *identity)
 	process->identity = strdup(identity);
 	process->configuration.umask = PROCESS_UMASK_DEFAULT;
 	process->stdin_fd = process->output_fd[0] = process->output_fd[1] = -1;
+	process->result_fd = -1;
 	LIST_INIT(&process->children);
 	LIST_INIT(&process->observers);
 	LIST_INIT(&process->starting);
@@ -46,6 +47,7 @@ void process_destroy(struct process *process)
 	close_if_open(process->stdin_fd);
 	close_if_open(process->output_fd[0]);
 	close_if_open(process->output_fd[1]);
+	close_if_open(process->result_fd);
 	free(process->authkey);
 	free(process->usage);
 	free(process->error);

@@ -96,6 +96,7 @@ struct process {
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
 	int output_fd[2]; /* what came to stdout and stderr, -1: nothing */
+	int result_fd;    /* what it left for others, -1: nothing */
 
 	struct waiter_list starting; /* told when exec has succeeded or failed */
 	struct waiter_list joining;  /* told when it has ended */

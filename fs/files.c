@@ -6,6 +6,7 @@
 
 #include "fs/ctl.h"
 #include "fs/known.h"
+#include "fs/result.h"
 #include "fs/show.h"
 #include "fs/store.h"
 
@@ -85,6 +86,8 @@ static const struct row PROCESS_ROWS[] = {
 	{ .name = "rusage", .show = rusage_show,
 	  .help = "what it has used, so far or in all: key value a line, empty before start" },
 	{ .name = "status.json", .show = status_json_show, .help = "status as a JSON object" },
+	{ .name = "result", .flags = ROW_SECRET, .largest = RESULT_LARGEST, .permit = result_permit, .stream = result_stream,
+	  .feed = result_feed, .help = "what it leaves for others: written from inside, as self/result, read outside" },
 };
 
 enum {

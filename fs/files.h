@@ -51,6 +51,9 @@ struct row {
 	int (*store)(const struct view *view, const char *bytes, size_t size);
 	/* The descriptor that holds the content, instead of show; -1: empty. */
 	int (*stream)(const struct process *process);
+	/* What a write, a truncation and an open for writing need besides the right of the owner; NULL: nothing.
+	 * Result: 0; -errno with a sentence. */
+	int (*permit)(const struct view *view);
 	/* Bytes at an offset into a stream, instead of store. */
 	int (*feed)(const struct view *view, const char *bytes, size_t size, off_t offset);
 	/* What an open does (writing: for writing). Result: 0 and *out, -errno with a sentence. */

@@ -39,7 +39,7 @@ static int check_write(struct target *target)
 		return refuse(&target->why, EACCES, "%s can be read, not written", row->name);
 	if (!owns && !(row->flags & ROW_EVERYBODY))
 		return refuse(&target->why, EACCES, "%s is not yours to write", row->name);
-	return 0;
+	return row->permit ? row->permit(&target->view) : 0;
 }
 
 static int check_open(struct target *target, int flags)
@@ -347,6 +347,8 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 		control_write(request, handle, &target, &(struct text){ .data = (char *)(uintptr_t)data, .size = size });
 		return;
 	}
+	if (!error && handle->row->permit)
+		error = handle->row->permit(&target.view);
 	if (!error && handle->row->feed)
 		error = feed(handle, &target, &bytes, append ? -1 : offset);
 	else if (!error)

@@ -16,7 +16,7 @@ from plain import (contains, errno_name, errno_of, expect_errno, in_child, read,
 
 ALICE, BOB, GROUP, NOBODYS = 12345, 65534, 4242, 54321  # the last one has no account
 DENIED = (errno.EACCES, errno.EPERM)
-SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'error')
+SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'error', 'result')
 PUBLIC = ('pid', 'ppid', 'alive', 'exitcode', 'state', 'status', 'wait', 'target', 'args', 'name', 'daemon')
 WRITABLE = ('target', 'args', 'kwargs', 'name', 'daemon', 'authkey', 'run', 'env', 'cwd', 'umask', 'ctl', 'stdin')
 
