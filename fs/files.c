@@ -36,6 +36,8 @@ static const struct row ROOT_ROWS[] = {
 	{ .name = "version", .show = version_show, .help = "the version of procfs-mp" },
 	{ .name = "status", .show = all_status_show, .help = "all processes, a line each, as a table for people" },
 	{ .name = "status.json", .show = all_status_json_show, .help = "all processes, as an array of JSON objects" },
+	{ .name = "locks", .kind = ROW_DIRECTORY, .flags = ROW_EVERYBODY,
+	  .help = "any name can be made in it and locked: flock locks/NAME COMMAND" },
 };
 
 static const struct row PROCESS_ROWS[] = {
@@ -121,7 +123,7 @@ mode_t row_mode(const struct row *row, bool shared)
 	if (row->kind == ROW_LINK)
 		return S_IFLNK | 0777;
 	if (row->kind == ROW_DIRECTORY)
-		return S_IFDIR | 0555;
+		return S_IFDIR | ((row->flags & ROW_EVERYBODY) ? shared ? 0777 : 0755 : 0555);
 	mode_t mode = S_IFREG | 0444;
 	if (row_is_writable(row))
 		mode |= shared && (row->flags & ROW_EVERYBODY) ? 0222 : 0200;

@@ -24,7 +24,10 @@ struct handle *handle_create(struct target *target, int flags)
 	handle->row = target->row;
 	handle->row_index = target->node.row - NODE_FIRST_ROW;
 	handle->of_root = !target->process;
-	handle->process = target->node.process;
+	handle->process = target->process ? target->process->id : 0;
+	handle->lock = target->lock;
+	if (handle->lock)
+		locks_open(handle->lock);
 	handle->flags = flags;
 	handle->ino = node_encode(target->node);
 	if (handle->ino == handle->server->control)
@@ -48,6 +51,8 @@ void handle_destroy(struct handle *handle)
 		fuse_pollhandle_destroy(handle->poll);
 	if (handle->session)
 		manager_close_session(handle->server->manager, handle->session);
+	if (handle->lock)
+		locks_close(&handle->server->locks, handle->lock);
 	text_finish(&handle->draft);
 	free(handle->content);
 	free(handle);

@@ -3,7 +3,7 @@
  *
  * A node id says which process (0: the root), which row of the table, and for control files a serial number, so
  * that each LOOKUP of one gives another inode to the kernel: a write that waits holds the lock of its own
- * inode only. A process's id is never used again, so an old node can't mean a newer process.
+ * inode only. A process's id is never used again, so an old node can't mean a newer process; nor is a lock's.
  * Pure. Must not know: rows' names.
  */
 #ifndef PROCFS_MP_NODE_H
@@ -14,6 +14,7 @@
 enum {
 	NODE_DIRECTORY = 1, /* the process's directory itself; of process 0, FUSE's root */
 	NODE_FIRST_ROW = 2, /* row 0 of the table */
+	NODE_LOCK = 62, /* a file in locks/; `process` is the lock's id then */
 	NODE_CHILD_LINK = 63, /* a symlink in a children/ directory, to that process */
 	NODE_ROW_BITS = 6,
 	NODE_PROCESS_BITS = 36,

@@ -5,6 +5,7 @@
 #ifndef PROCFS_MP_PRIVATE_H
 #define PROCFS_MP_PRIVATE_H
 
+#include "core/locks.h"
 #include "fs/files.h"
 #include "fs/node.h"
 #include "fs/parked.h"
@@ -33,6 +34,7 @@ struct handle {
 	struct observer observer;
 	struct fuse_pollhandle *poll;
 	struct session *session;
+	struct lock *lock;
 	LIST_ENTRY(handle) link; /* on the server's list */
 
 	/* A write that was interrupted and is sent again goes on where it was. */
@@ -56,6 +58,7 @@ struct server {
 	struct surroundings surroundings;
 	struct manager *manager;
 	struct parking parking;
+	struct locks locks;
 	uv_loop_t loop;
 	uv_poll_t requests;
 	struct fuse_buf buffer;
@@ -78,6 +81,7 @@ struct target {
 	struct node node;
 	const struct row *row;   /* NULL: a directory of a process or the root, or a link in children/ */
 	struct process *process; /* NULL: the root's */
+	struct lock *lock;       /* NULL: no lock */
 	struct refusal why;
 	struct caller caller;
 	struct view view;

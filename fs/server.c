@@ -226,6 +226,7 @@ static void end(struct server *server)
 		handle_destroy(handle);
 	manager_destroy(server->manager);
 	drop_all_emptied(server);
+	locks_finish(&server->locks);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&server->loop);
 }

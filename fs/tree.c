@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/lock.h"
 #include "fs/private.h"
 
 /* What is in a process's directory is there as long as the process is; the process itself may be removed by `close`
@@ -21,6 +22,9 @@ int target_find(fuse_req_t request, fuse_ino_t ino, struct target *out)
 	*out = (struct target){ .server = fuse_req_userdata(request), .node = node_decode(ino) };
 	out->why.sentence[0] = '\0';
 	out->caller = caller_of(request, &out->why);
+	out->view = (struct view){ .manager = out->server->manager, .caller = &out->caller };
+	if (out->node.row == NODE_LOCK)
+		return lock_find(out);
 	if (out->node.process) {
 		out->process = manager_by_id(out->server->manager, out->node.process);
 		if (!out->process)
@@ -31,7 +35,7 @@ int target_find(fuse_req_t request, fuse_ino_t ino, struct target *out)
 		if (!out->row)
 			return -ESTALE;
 	}
-	out->view = (struct view){ .manager = out->server->manager, .process = out->process, .caller = &out->caller };
+	out->view.process = out->process;
 	return 0;
 }
 
@@ -111,6 +115,13 @@ int target_stat(struct target *target, struct stat *out)
 		out->st_mtim = out->st_ctim = target->process->started;
 	if (target->process && target->process->ended.tv_sec)
 		out->st_mtim = out->st_ctim = target->process->ended;
+	if (target->lock) {
+		out->st_nlink = target->lock->removed ? 0 : 1;
+		out->st_uid = target->lock->owner;
+		out->st_gid = target->lock->group;
+		out->st_atim = out->st_mtim = out->st_ctim = target->lock->created;
+		return 0;
+	}
 	if (target->node.row == NODE_CHILD_LINK)
 		out->st_size = (off_t)strlen(target->process->directory) + 6;
 	if (!target->row || target->row->kind == ROW_DIRECTORY)
@@ -217,6 +228,8 @@ static int find_row(struct target *target, const char *name)
 
 static int find_name(struct target *target, const char *name)
 {
+	if (lock_is_directory(target))
+		return lock_find_name(target, name);
 	bool children = target->row && target->row->kind == ROW_DIRECTORY;
 	if (!children && target->node.row != NODE_DIRECTORY)
 		return -ENOTDIR;
@@ -265,6 +278,8 @@ void tree_readlink(fuse_req_t request, fuse_ino_t ino)
 
 static int check_root(struct target *target, const char *action)
 {
+	if (lock_is_directory(target))
+		return refuse(&target->why, EPERM, "%s: locks/ takes files, and nothing else", action);
 	if (target->node.process || target->node.row != NODE_DIRECTORY)
 		return refuse(&target->why, EPERM, "%s: a process's directory has its files and no others", action);
 	return 0;
@@ -302,7 +317,7 @@ void tree_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name)
 	if (!error)
 		error = check_root(&target, "rmdir");
 	if (!error && files_find(true, name) >= 0)
-		error = -ENOTDIR;
+		error = refuse(&target.why, EPERM, "%s is a part of the mount", name);
 	struct process *process = error ? NULL : manager_by_directory(target.server->manager, name);
 	if (!error && !process)
 		error = -ENOENT;
@@ -331,12 +346,24 @@ static void refuse_change(fuse_req_t request, fuse_ino_t ino, const char *senten
 	refuse_request(request, &target, refuse(&target.why, EPERM, "%s", sentence));
 }
 
+/* Comes for open(2) with O_CREAT too: there is no CREATE, since what it would save is seldom asked for. */
 void tree_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
-	(void)name;
-	(void)mode;
 	(void)device;
-	refuse_change(request, parent, "files cannot be made here: mkdir in the root makes a process with all of its files");
+	struct target target;
+	int error = target_find(request, parent, &target);
+	if (error) {
+		fuse_reply_err(request, -error);
+		return;
+	}
+	error = lock_is_directory(&target) ? lock_make(&target, name, mode) :
+		refuse(&target.why, EPERM, "files cannot be made here: mkdir in the root makes a process with all of its files");
+	if (error) {
+		refuse_request(request, &target, error);
+		return;
+	}
+	forget_refusal(&target);
+	reply_entry(request, &target);
 }
 
 void tree_symlink(fuse_req_t request, const char *link, fuse_ino_t parent, const char *name)
@@ -355,8 +382,20 @@ void tree_link(fuse_req_t request, fuse_ino_t ino, fuse_ino_t parent, const char
 
 void tree_unlink(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
-	(void)name;
-	refuse_change(request, parent, "a file cannot be removed: rmdir removes a process with all of its files");
+	struct target target;
+	int error = target_find(request, parent, &target);
+	if (error) {
+		fuse_reply_err(request, -error);
+		return;
+	}
+	error = lock_is_directory(&target) ? lock_remove(&target, name) :
+		refuse(&target.why, EPERM, "a file cannot be removed: rmdir removes a process with all of its files");
+	if (error) {
+		refuse_request(request, &target, error);
+		return;
+	}
+	forget_refusal(&target);
+	fuse_reply_err(request, 0);
 }
 
 void tree_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *new_name,
@@ -366,7 +405,7 @@ void tree_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_i
 	(void)to;
 	(void)new_name;
 	(void)flags;
-	refuse_change(request, parent, "a directory keeps its name: write another one to the file name");
+	refuse_change(request, parent, "what is here keeps its name; a process has another one in its file name");
 }
 
 /* ---- listing ---- */
@@ -421,6 +460,17 @@ static bool list_processes(struct listing *listing, off_t offset)
 	return true;
 }
 
+static void list_locks(struct listing *listing, off_t offset)
+{
+	struct locks *locks = &listing->target->server->locks;
+	uint64_t id = offset > FIRST_ID ? (uint64_t)offset - FIRST_ID : 0;
+	for (struct lock *lock = locks_after(locks, id); lock; lock = locks_next(lock)) {
+		struct node node = { .process = lock->id, .row = NODE_LOCK };
+		if (!add_entry(listing, lock->name, node, S_IFREG, FIRST_ID + (off_t)lock->id))
+			return;
+	}
+}
+
 static bool list_rows(struct listing *listing, off_t offset)
 {
 	struct target *target = listing->target;
@@ -445,7 +495,9 @@ static void list(struct listing *listing, off_t offset)
 		offset = AFTER_DOTS;
 	if (!target->row && offset < FIRST_ID && !list_rows(listing, offset))
 		return;
-	if (target->row || !target->process)
+	if (lock_is_directory(target))
+		list_locks(listing, offset);
+	else if (target->row || !target->process)
 		list_processes(listing, offset);
 }
 

@@ -52,7 +52,7 @@ static void rows_are_fewer_than_a_node_can_say(void **state)
 		counts[t] = row_index + 1;
 	for (int t = 0; t < BOTH; t++) {
 		assert_true(counts[t] > 0);
-		assert_true(counts[t] <= NODE_CHILD_LINK - NODE_FIRST_ROW);
+		assert_true(counts[t] <= NODE_LOCK - NODE_FIRST_ROW);
 		assert_null(files_row(tables[t].root, counts[t]));
 		assert_null(files_row(tables[t].root, UINT32_MAX));
 		assert_int_equal(files_find(tables[t].root, "no such file"), -ENOENT);

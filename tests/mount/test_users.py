@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Who may: whose rights a process has, who may look and write, and what stays secret. Only root can become other users."""
 import errno
+import fcntl
 import functools
 import os
 import pwd
@@ -262,6 +263,44 @@ def users_cannot_change_the_mount_itself(mp):
     expect_errno(DENIED, lambda: as_alice(lambda: write(mp('start_method'), 'fork')))
     same(value(mp('start_method')), 'spawn')
     expect_errno(errno.EPERM, lambda: os.chown(mp.make('kept'), ALICE, ALICE))
+
+
+@claim
+def a_lock_is_everybodys_to_lock_and_its_makers_to_remove(mp):
+    """Every user who sees the mount can make a lock and take it; whoever made it and the superuser can remove it."""
+    path, ways = mp('locks/shared'), (os.O_RDONLY, os.O_RDWR, os.O_WRONLY | os.O_TRUNC)
+
+    def open_all():
+        for way in ways:
+            os.close(os.open(path, way | os.O_CREAT, 0o600))
+    for user in (as_alice, as_bob):
+        user(open_all)
+    same((os.stat(path).st_uid, stat.S_IMODE(os.stat(path).st_mode)), (ALICE, 0o666))
+
+    def try_lock(way, function):
+        fd = os.open(path, way)
+        return errno_of(function, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with open(path) as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        same(as_bob(lambda: try_lock(os.O_RDONLY, fcntl.flock)), errno.EWOULDBLOCK)
+    same(as_bob(lambda: [try_lock(os.O_RDONLY, fcntl.flock), try_lock(os.O_RDWR, fcntl.lockf)]), [0, 0])
+    expect_errno(errno.EPERM, lambda: as_bob(lambda: os.unlink(path)))
+    contains(as_bob(lambda: read(mp('error'))), 'not yours')
+    as_alice(lambda: os.unlink(path))
+    as_bob(open_all)
+    os.unlink(path)
+    same(os.listdir(mp('locks')), [])
+
+
+@claim
+def a_result_is_written_inside_by_its_owner_alone(mp):
+    """result is its owner's secret, and outside nobody's to write, not even the superuser's."""
+    path = as_alice(lambda: mp.run('result', 'sh', ['-c', 'echo alice > "$PROCFS_MP/self/result"']))
+    same((as_alice(lambda: read(path + '/result')), read(path + '/result')), ('alice\n', 'alice\n'))
+    expect_errno(DENIED, lambda: as_bob(lambda: write(path + '/result', 'x')))
+    expect_errno(errno.EPERM, lambda: as_alice(lambda: write(path + '/result', 'x')))
+    expect_errno(errno.EPERM, lambda: write(path + '/result', 'x'))
+    same(read(path + '/result'), 'alice\n')
 
 
 def user_mount(*options):

@@ -1,0 +1,91 @@
+#include "core/locks.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void forget(struct locks *locks, struct lock *lock)
+{
+	HASH_DELETE(by_id, locks->ids, lock);
+	free(lock->name);
+	free(lock);
+}
+
+void locks_finish(struct locks *locks)
+{
+	struct lock *lock, *next;
+	HASH_CLEAR(by_name, locks->names);
+	HASH_ITER(by_id, locks->ids, lock, next)
+		forget(locks, lock);
+}
+
+struct lock *locks_by_name(struct locks *locks, const char *name)
+{
+	struct lock *lock;
+	HASH_FIND(by_name, locks->names, name, strlen(name), lock);
+	return lock;
+}
+
+struct lock *locks_by_id(struct locks *locks, uint64_t id)
+{
+	struct lock *lock;
+	HASH_FIND(by_id, locks->ids, &id, sizeof id, lock);
+	return lock;
+}
+
+int locks_make(struct locks *locks, const char *name, struct refusal *why, struct lock **out)
+{
+	size_t length = strlen(name);
+	if (length > NAME_MAX)
+		return refuse(why, ENAMETOOLONG, "a name has at most %d bytes", NAME_MAX);
+	if (locks_by_name(locks, name))
+		return refuse(why, EEXIST, "there is a lock named %s", name);
+	if (HASH_CNT(by_name, locks->names) >= LOCKS_MOST)
+		return refuse(why, ENOSPC, "there are %d locks already: remove some that nobody needs", LOCKS_MOST);
+	struct lock *lock = calloc(1, sizeof *lock);
+	if (lock)
+		lock->name = strdup(name);
+	if (!lock || !lock->name) {
+		free(lock);
+		return refuse(why, ENOMEM, "out of memory");
+	}
+	lock->id = ++locks->last_id;
+	clock_gettime(CLOCK_REALTIME, &lock->created);
+	HASH_ADD(by_id, locks->ids, id, sizeof lock->id, lock);
+	HASH_ADD_KEYPTR(by_name, locks->names, lock->name, length, lock);
+	*out = lock;
+	return 0;
+}
+
+struct lock *locks_next(const struct lock *lock)
+{
+	return lock->by_name.next;
+}
+
+struct lock *locks_after(struct locks *locks, uint64_t id)
+{
+	struct lock *lock = locks->names;
+	while (lock && lock->id <= id)
+		lock = locks_next(lock);
+	return lock;
+}
+
+void locks_open(struct lock *lock)
+{
+	lock->opens++;
+}
+
+void locks_close(struct locks *locks, struct lock *lock)
+{
+	if (--lock->opens == 0 && lock->removed)
+		forget(locks, lock);
+}
+
+void locks_remove(struct locks *locks, struct lock *lock)
+{
+	HASH_DELETE(by_name, locks->names, lock);
+	lock->removed = true;
+	if (!lock->opens)
+		forget(locks, lock);
+}
