@@ -131,6 +131,9 @@ static void modes_are_what_people_will_see(void **state)
 		{ false, "status", S_IFREG | 0444, S_IFREG | 0444 },
 		{ false, "parent", S_IFLNK | 0777, S_IFLNK | 0777 },
 		{ false, "children", S_IFDIR | 0555, S_IFDIR | 0555 },
+		{ true, "locks", S_IFDIR | 0755, S_IFDIR | 0777 },
+		{ true, "status.json", S_IFREG | 0444, S_IFREG | 0444 },
+		{ false, "result", S_IFREG | 0600, S_IFREG | 0600 },
 	};
 
 	(void)state;
@@ -177,6 +180,7 @@ static void every_file_of_a_new_process_can_be_shown(void **state)
 		{ "cwd", 0, "" }, { "umask", 0, "0022\n" }, { "pid", 0, "" }, { "ppid", 0, "" }, { "alive", 0, "0\n" },
 		{ "exitcode", 0, "" }, { "sentinel", -ESRCH, "" }, { "wait", -ESRCH, "" }, { "state", 0, "initial\n" },
 		{ "error", 0, "" }, { "parent", -ENOENT, "" },
+		{ "started", 0, "" }, { "ended", 0, "" }, { "rusage", 0, "" },
 	};
 	struct world *world = *state;
 	struct view view = { world->manager, world_make(world, "x"), &world->caller, false };
