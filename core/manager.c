@@ -296,21 +296,29 @@ struct timespec manager_started(struct manager *manager, const struct process *p
 	return ptable_at(manager->config.table, process->launch.index)->started;
 }
 
-int manager_usage(struct manager *manager, const struct process *process, struct usage *out)
+/* Read first and looked at then: an entry that is live still had its pid to itself. */
+static int usage_of_live(struct manager *manager, const struct process *process, struct usage *out)
 {
-	if (process->state == PROCESS_ENDED) {
-		if (process->usage)
-			*out = *process->usage;
-		return process->usage ? 0 : -ENOMEM;
-	}
 	pid_t pid = manager_pid(manager, process);
 	int error = pid ? usage_read(pid, out) : -ENODATA;
-	/* Read first and looked at then: an entry that is live still had its pid to itself. */
-	if (pid && ptable_state(manager->config.table, process->launch) == PTABLE_ENDED) {
+	enum ptable_state state = pid ? ptable_state(manager->config.table, process->launch) : PTABLE_FREE;
+	if (state == PTABLE_ENDED) {
 		*out = ptable_at(manager->config.table, process->launch.index)->usage;
-		error = 0;
+		return 0;
 	}
-	return error == -ESRCH ? -ENODATA : error;
+	return error || (state != PTABLE_RUNNING && state != PTABLE_LAUNCHING) ? -ENODATA : 0;
+}
+
+int manager_usage(struct manager *manager, const struct process *process, struct usage *out)
+{
+	if (process->state == PROCESS_INITIAL)
+		return -ENODATA;
+	if (process->state != PROCESS_ENDED && !usage_of_live(manager, process, out))
+		return 0;
+	if (!process->usage)
+		return process->state == PROCESS_ENDED ? -ENOMEM : -ENODATA;
+	*out = *process->usage;
+	return 0;
 }
 
 pid_t manager_keeper_pid(const struct manager *manager)

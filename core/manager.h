@@ -94,7 +94,7 @@ bool manager_is_alive(struct manager *manager, const struct process *process);
 bool manager_is_paused(struct manager *manager, const struct process *process);
 /* When it was started, also before the keeper's word of its exec; tv_sec 0: not yet. */
 struct timespec manager_started(struct manager *manager, const struct process *process);
-/* What it and the children that it has waited for have used, so far or in all.
+/* What it and the children that it has waited for have used, so far or in all; between two runs, in the last one.
  * Result: 0 and *out; -ENODATA before start; -ENOMEM when there was no memory to keep it. */
 int manager_usage(struct manager *manager, const struct process *process, struct usage *out);
 pid_t manager_keeper_pid(const struct manager *manager);

@@ -89,7 +89,7 @@ static const struct row PROCESS_ROWS[] = {
 	  .help = "what it has used, so far or in all: key value a line, empty before start" },
 	{ .name = "status.json", .show = status_json_show, .help = "status as a JSON object" },
 	{ .name = "result", .flags = ROW_SECRET, .largest = RESULT_LARGEST, .permit = result_permit, .stream = result_stream,
-	  .feed = result_feed, .help = "what it leaves for others: written from inside, as self/result, read outside" },
+	  .put = result_put, .help = "what it leaves for others: written from inside, as self/result, read outside" },
 };
 
 enum {
@@ -115,7 +115,7 @@ int files_find(bool root, const char *name)
 
 bool row_is_writable(const struct row *row)
 {
-	return row->store || row->feed || (row->flags & ROW_CONTROL);
+	return row->store || row->feed || row->put || (row->flags & ROW_CONTROL);
 }
 
 mode_t row_mode(const struct row *row, bool shared)

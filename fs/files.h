@@ -56,6 +56,8 @@ struct row {
 	int (*permit)(const struct view *view);
 	/* Bytes at an offset into a stream, instead of store. */
 	int (*feed)(const struct view *view, const char *bytes, size_t size, off_t offset);
+	/* The same for bytes that `stream` gives back and nobody else takes. */
+	int (*put)(const struct view *view, const char *bytes, size_t size, off_t offset);
 	/* What an open does (writing: for writing). Result: 0 and *out, -errno with a sentence. */
 	int (*open)(const struct view *view, bool writing, struct opened *out);
 };

@@ -349,7 +349,9 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 	}
 	if (!error && handle->row->permit)
 		error = handle->row->permit(&target.view);
-	if (!error && handle->row->feed)
+	if (!error && handle->row->put)
+		error = handle->row->put(&target.view, data, size, append ? -1 : offset);
+	else if (!error && handle->row->feed)
 		error = feed(handle, &target, &bytes, append ? -1 : offset);
 	else if (!error)
 		error = write_value(handle, &target, &bytes, offset, append);
@@ -419,7 +421,7 @@ int io_truncate(struct target *target, off_t size)
 		return error;
 	if (target->row->flags & ROW_FROZEN)
 		error = manager_check_initial(target->process, &target->why);
-	if (error || target->row->feed)
+	if (error || target->row->feed || target->row->put)
 		return error ? error : truncate_stream(target, size);
 	struct text old = {0};
 	error = target->row->show(&target->view, &old);

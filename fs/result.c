@@ -31,7 +31,7 @@ static int write_whole(int fd, const char *bytes, size_t size, off_t offset)
 }
 
 /* A write that fails leaves no more behind than there was. */
-int result_feed(const struct view *view, const char *bytes, size_t size, off_t offset)
+int result_put(const struct view *view, const char *bytes, size_t size, off_t offset)
 {
 	struct process *process = view->process;
 	struct refusal *why = view->caller->why;

@@ -11,7 +11,7 @@ enum { RESULT_LARGEST = 16 << 20 };
 
 /* From inside of the process alone. Result: 0; -EPERM with a sentence. */
 int result_permit(const struct view *view);
-int result_feed(const struct view *view, const char *bytes, size_t size, off_t offset);
+int result_put(const struct view *view, const char *bytes, size_t size, off_t offset);
 int result_stream(const struct process *process);
 
 #endif

@@ -66,13 +66,13 @@ static void every_row_has_a_line_of_help_and_the_functions_that_its_kind_needs(v
 
 	(void)state;
 	FOR_EACH_ROW(row, t) {
-		bool can_change = row->store || row->feed || (row->flags & ROW_CONTROL);
+		bool can_change = row->store || row->feed || row->put || (row->flags & ROW_CONTROL);
 
 		assert_true(row->help && row->help[0]);
 		assert_null(strchr(row->help, '\n'));
 		assert_true(row->kind == ROW_DIRECTORY ? !row->show : row->show || row->stream);
 		assert_false(row->show && row->stream);
-		assert_false(row->store && row->feed);
+		assert_int_equal(!!row->store + !!row->feed + !!row->put <= 1, 1);
 		assert_int_equal(row_is_writable(row), can_change);
 		/* What takes bytes says how many, and what takes none doesn't. */
 		assert_int_equal(row->largest > 0, can_change);

@@ -45,12 +45,12 @@ static void bytes_are_kept_where_they_were_written(void **state)
 	struct view view = { world->manager, process, &world->caller, false };
 
 	assert_int_equal(result_stream(process), -1);
-	assert_int_equal(result_feed(&view, "abc", 3, 0), 0);
-	assert_int_equal(result_feed(&view, "def", 3, 3), 0);
-	assert_int_equal(result_feed(&view, "g", 1, -1), 0);
-	assert_int_equal(result_feed(&view, "X", 1, 1), 0);
+	assert_int_equal(result_put(&view, "abc", 3, 0), 0);
+	assert_int_equal(result_put(&view, "def", 3, 3), 0);
+	assert_int_equal(result_put(&view, "g", 1, -1), 0);
+	assert_int_equal(result_put(&view, "X", 1, 1), 0);
 	expect_result(process, "aXcdefg");
-	assert_int_equal(result_feed(&view, "far", 3, 8), -EINVAL);
+	assert_int_equal(result_put(&view, "far", 3, 8), -EINVAL);
 	assert_non_null(strstr(world->why.sentence, "hole"));
 	expect_result(process, "aXcdefg");
 }
@@ -63,14 +63,14 @@ static void no_more_than_the_largest_is_kept(void **state)
 	char *bytes = calloc(1, RESULT_LARGEST + 1);
 
 	assert_non_null(bytes);
-	assert_int_equal(result_feed(&view, bytes, RESULT_LARGEST + 1, 0), -E2BIG);
+	assert_int_equal(result_put(&view, bytes, RESULT_LARGEST + 1, 0), -E2BIG);
 	assert_int_equal(lseek(result_stream(process), 0, SEEK_END), 0);
-	assert_int_equal(result_feed(&view, bytes, RESULT_LARGEST - 1, 0), 0);
-	assert_int_equal(result_feed(&view, "xy", 2, -1), -E2BIG);
-	assert_int_equal(result_feed(&view, "x", 1, -1), 0);
-	assert_int_equal(result_feed(&view, "y", 1, -1), -E2BIG);
+	assert_int_equal(result_put(&view, bytes, RESULT_LARGEST - 1, 0), 0);
+	assert_int_equal(result_put(&view, "xy", 2, -1), -E2BIG);
+	assert_int_equal(result_put(&view, "x", 1, -1), 0);
+	assert_int_equal(result_put(&view, "y", 1, -1), -E2BIG);
 	assert_non_null(strstr(world->why.sentence, "16777216"));
-	assert_int_equal(result_feed(&view, "z", 1, 0), 0);
+	assert_int_equal(result_put(&view, "z", 1, 0), 0);
 	assert_int_equal(lseek(result_stream(process), 0, SEEK_END), RESULT_LARGEST);
 	free(bytes);
 }
