@@ -165,13 +165,23 @@ int manager_open_session(struct manager *manager, const struct caller *caller, s
 {
 	if (caller->pid <= 0)
 		return refuse(caller->why, EPERM, "the caller cannot be identified from here: it cannot be a main process");
-	struct session *session = calloc(1, sizeof *session);
+	pid_t pid;
+	int error = kin_process_of(caller->pid, &pid);
+	struct session *session = error ? NULL : session_by_pid(manager, pid);
+	if (session) {
+		session->holders++;
+		*out = session;
+		return 0;
+	}
+	if (error)
+		return error;
+	session = calloc(1, sizeof *session);
 	uv_poll_t *handle = malloc(sizeof *handle);
-	int error = session && handle ? 0 : -ENOMEM;
-	if (!error)
-		error = kin_process_of(caller->pid, &session->pid);
+	error = session && handle ? 0 : -ENOMEM;
 	if (error)
 		goto fail;
+	session->pid = pid;
+	session->holders = 1;
 	struct kin kin;
 	error = kin_read(session->pid, &kin);
 	if (error)
@@ -205,18 +215,20 @@ fail:
 void manager_close_session(struct manager *manager, struct session *session)
 {
 	(void)manager;
+	if (--session->holders)
+		return;
 	end_session(session);
 	LIST_REMOVE(session, link);
 	free(session);
 }
 
-void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *path)
+void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *name)
 {
 	(void)manager;
 	pid_t pid;
 	if (session->over || kin_process_of(thread, &pid) || pid != session->pid)
 		return;
-	if (!kin_has_open(pid, path))
+	if (!kin_has_open(pid, name))
 		end_session(session);
 }
 

@@ -120,12 +120,13 @@ const char *manager_error(struct manager *manager, uid_t uid);
 
 /* ---- main processes ---- */
 
-/* The caller's program becomes a main process. Result: 0 and *out, -EPERM for an unidentified caller, -ESRCH, -ENOMEM. */
+/* The caller's program becomes a main process; opening again is the same session. Result: 0 and *out, -EPERM for an unidentified caller, -ESRCH, -ENOMEM. */
 int manager_open_session(struct manager *manager, const struct caller *caller, struct session **out);
-/* The session's last descriptor is closed. Its daemonic processes are terminated, the others pass to the mount. */
+/* One of the opens of a session is closed. With the last, its daemonic processes are terminated, the others pass to the mount. */
 void manager_close_session(struct manager *manager, struct session *session);
-/* A descriptor was closed by `thread`: ends the session when its opener has no other on `path`. */
-void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *path);
+/* A descriptor was closed by `thread`: ends the session when its opener has no other whose path ends in `name`. In doubt
+ * the session goes on: the opener's exit and the last close end it for sure. */
+void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *name);
 
 /* The mount is ending: daemonic processes are terminated, the others joined; nothing starts any more.
  * on_finished follows, or comes from inside. Idempotent. */

@@ -33,8 +33,9 @@ struct start {
 	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
 };
 
-/* A program that holds `session` open. */
+/* A program that holds `session` open, however often. */
 struct session {
+	unsigned holders; /* opens that are not closed yet */
 	struct manager *manager;
 	pid_t pid;
 	uid_t owner;

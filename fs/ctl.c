@@ -183,8 +183,11 @@ static int parse_value(const struct view *view, struct step *step, const char *w
 {
 	int index = files_find(false, word);
 	const struct row *row = index < 0 ? NULL : files_row(false, (unsigned)index);
-	if (!row || !row->store)
+	if (!row)
 		return refuse_word(view, word, strlen(word));
+	if (!row->store)
+		return refuse(view->caller->why, EINVAL, row_is_writable(row) ?
+			      "%s cannot be set through ctl: write to the file itself" : "%s can be read, not written", word);
 	step->row = row;
 	struct view checking = *view;
 	checking.check = true;
@@ -235,7 +238,7 @@ int script_parse(const struct view *view, const char *text, size_t size, struct 
 		error = parse_line(view, line, &script.steps[script.count++]);
 	}
 	if (!error && !script.count)
-		error = refuse_word(view, "", 0);
+		error = refuse(view->caller->why, EINVAL, "there is no verb in it; reading ctl lists them");
 	if (error)
 		script_finish(&script);
 	else

@@ -49,6 +49,8 @@ struct row {
 	/* A whole value, without its final newline unless ROW_EXACT.
 	 * Result: 0; -errno with a sentence, and nothing changed. */
 	int (*store)(const struct view *view, const char *bytes, size_t size);
+	/* What these bytes are appended to; NULL: what show says, without its final newline. Result: 0, -ENOMEM. */
+	int (*former)(const struct view *view, const char *bytes, size_t size, struct text *out);
 	/* The descriptor that holds the content, instead of show; -1: empty. */
 	int (*stream)(const struct process *process);
 	/* What a write, a truncation and an open for writing need besides the right of the owner; NULL: nothing.

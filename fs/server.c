@@ -26,7 +26,6 @@ void server_destroy(struct server *server)
 {
 	if (!server)
 		return;
-	free(server->session_path);
 	free(server->buffer.mem);
 	free(server);
 }
@@ -167,13 +166,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.uid = geteuid(),
 		.gid = getegid(),
 	};
-	LIST_INIT(&server->emptied);
 	LIST_INIT(&server->handles);
-	struct text path = {0};
-	text_printf(&path, "%s/session", config->mountpoint);
-	server->session_path = text_take(&path, NULL);
-	if (!server->session_path)
-		return -ENOMEM;
 	int error = uv_loop_init(&server->loop);
 	if (error)
 		return error;
@@ -200,16 +193,6 @@ static int begin(struct server *server, const struct server_config *config)
 	return uv_poll_start(&server->requests, UV_READABLE, on_requests);
 }
 
-static void drop_all_emptied(struct server *server)
-{
-	struct emptied *emptied;
-	while ((emptied = LIST_FIRST(&server->emptied))) {
-		LIST_REMOVE(emptied, link);
-		free(emptied->bytes);
-		free(emptied);
-	}
-}
-
 /* Requests that still wait are answered before the descriptor is closed: a client whose request was read can't be
  * killed until then. */
 static void end(struct server *server)
@@ -225,7 +208,6 @@ static void end(struct server *server)
 	while ((handle = LIST_FIRST(&server->handles)))
 		handle_destroy(handle);
 	manager_destroy(server->manager);
-	drop_all_emptied(server);
 	locks_finish(&server->locks);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&server->loop);

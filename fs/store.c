@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/show.h"
+
 static int refuse_nul(const struct view *view, const char *bytes, size_t size)
 {
 	if (memchr(bytes, '\0', size))
@@ -70,7 +72,31 @@ int args_store(const struct view *view, const char *bytes, size_t size)
 	return 0;
 }
 
+/* Bytes with a NUL go on with an exact vector, others with words. */
+int args_former(const struct view *view, const char *bytes, size_t size, struct text *out)
+{
+	const struct words *args = &view->process->configuration.args;
+	if (!memchr(bytes, '\0', size))
+		return args_show(view, out);
+	text_append(out, args->bytes, args->size);
+	return text_status(out);
+}
+
 /* ---- lines ---- */
+
+int env_former(const struct view *view, const char *bytes, size_t size, struct text *out)
+{
+	(void)bytes;
+	(void)size;
+	return env_show(view, out);
+}
+
+int kwargs_former(const struct view *view, const char *bytes, size_t size, struct text *out)
+{
+	(void)bytes;
+	(void)size;
+	return kwargs_show(view, out);
+}
 
 static bool is_key(const char *key, size_t size)
 {

@@ -21,6 +21,10 @@ int start_method_store(const struct view *view, const char *bytes, size_t size);
 int target_store(const struct view *view, const char *bytes, size_t size);
 int umask_store(const struct view *view, const char *bytes, size_t size);
 
+int args_former(const struct view *view, const char *bytes, size_t size, struct text *out);
+int env_former(const struct view *view, const char *bytes, size_t size, struct text *out);
+int kwargs_former(const struct view *view, const char *bytes, size_t size, struct text *out);
+
 int stdin_feed(const struct view *view, const char *bytes, size_t size, off_t offset);
 
 int clone_open(const struct view *view, bool writing, struct opened *out);
