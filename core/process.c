@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/stopping.h"
+
 struct process *process_create(const char *directory, const char *identity)
 {
 	struct process *process = calloc(1, sizeof *process);
@@ -48,6 +50,7 @@ void process_destroy(struct process *process)
 	close_if_open(process->output_fd[0]);
 	close_if_open(process->output_fd[1]);
 	close_if_open(process->result_fd);
+	stopping_destroy(process->stopping);
 	free(process->authkey);
 	free(process->usage);
 	free(process->error);

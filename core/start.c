@@ -10,6 +10,7 @@
 
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/stopping.h"
 
 static void start_destroy(struct start *start)
 {
@@ -52,6 +53,7 @@ static void fail_start(struct manager *manager, struct process *process, int err
 	process->start = NULL;
 	LIST_REMOVE(process, beginning);
 	process_fail_start(process);
+	stopping_on_over(process);
 	process->doomed = false;
 	process_set_error(process, sentence);
 	uint64_t id = process->id;
@@ -83,6 +85,7 @@ static void on_started(struct manager *manager, struct process *process)
 	manager->running++;
 	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
 	process_set_error(process, NULL);
+	stopping_on_started(manager, process);
 	if (manager->killing)
 		manager_signal(manager, process, SIGKILL, NULL);
 	else if (process->doomed)
@@ -97,6 +100,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	process_end(process, entry->status, entry->ended);
 	process_set_usage(process, &entry->usage);
 	HASH_DELETE(by_pid, manager->pids, process);
+	stopping_on_over(process);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;
 	ptable_release(manager->config.table, process->launch);

@@ -1,11 +1,12 @@
 #include "fs/ctl.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "core/signals.h"
+#include "core/stopping.h"
 
 enum words_wanted { NO_WORD, MAY_SECONDS, MUST_SIGNAL };
 
@@ -53,6 +54,13 @@ static int run_kill(const struct view *view, const struct step *step, struct wai
 	return manager_signal(view->manager, view->process, SIGKILL, view->caller->why);
 }
 
+static int run_stop(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	(void)waiter;
+	return manager_stop(view->manager, view->process, view->caller->why);
+}
+
 static int run_signal(const struct view *view, const struct step *step, struct waiter *waiter)
 {
 	(void)waiter;
@@ -82,6 +90,7 @@ static const struct verb VERBS[] = {
 	{ "kill", "kill", "send SIGKILL", NO_WORD, run_kill, SCRIPT_DONE },
 	{ "signal", "signal NAME", "send a signal: a name or a number", MUST_SIGNAL, run_signal, SCRIPT_DONE },
 	{ "close", "close", "remove the directory, as rmdir does", NO_WORD, run_close, SCRIPT_DONE },
+	{ "stop", "stop", "send stop_signal, and SIGKILL when stop_timeout is over", NO_WORD, run_stop, SCRIPT_DONE },
 	{ "help", "help", "does nothing; reading ctl gives this list", NO_WORD, run_help, SCRIPT_DONE },
 };
 
@@ -125,47 +134,10 @@ static int parse_seconds(const struct view *view, struct step *step)
 	return 0;
 }
 
-/* A name with or without SIG in any case, RTMIN+N, RTMAX-N, or a number. */
-static int signal_by_name(const char *word)
-{
-	char *end;
-	if (isdigit((unsigned char)*word)) {
-		long number = strtol(word, &end, 10);
-		return !*end && number > 0 && number <= SIGRTMAX ? (int)number : -EINVAL;
-	}
-	if (!strncasecmp(word, "SIG", 3))
-		word += 3;
-	for (int number = 1; number < SIGRTMIN; number++) {
-		const char *name = sigabbrev_np(number);
-		if (name && !strcasecmp(name, word))
-			return number;
-	}
-	int edge = !strncasecmp(word, "RTMIN", 5) ? SIGRTMIN : !strncasecmp(word, "RTMAX", 5) ? SIGRTMAX : 0;
-	if (!edge)
-		return -EINVAL;
-	word += 5;
-	if (!*word)
-		return edge;
-	if ((*word != '+' && *word != '-') || !isdigit((unsigned char)word[1]))
-		return -EINVAL;
-	long offset = strtol(word, &end, 10);
-	return !*end && offset >= SIGRTMIN - edge && offset <= SIGRTMAX - edge ? edge + (int)offset : -EINVAL;
-}
-
 static int parse_signal(const struct view *view, struct step *step)
 {
-	step->signal_number = signal_by_name(step->value);
-	if (step->signal_number > 0)
-		return 0;
-	struct text valid = {0};
-	for (int number = 1; number < SIGRTMIN; number++)
-		if (sigabbrev_np(number))
-			text_printf(&valid, " %s", sigabbrev_np(number));
-	char *list = text_take(&valid, NULL);
-	int error = refuse(view->caller->why, EINVAL, "'%s' is no signal; valid are:%s RTMIN+N RTMAX-N or 1 to %d", step->value,
-			   list ? list : "", SIGRTMAX);
-	free(list);
-	return error;
+	step->signal_number = signal_parse(step->value);
+	return step->signal_number > 0 ? 0 : signal_refuse(view->caller->why, step->value);
 }
 
 static int parse_verb(const struct view *view, struct step *step)

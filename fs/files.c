@@ -9,6 +9,7 @@
 #include "fs/result.h"
 #include "fs/show.h"
 #include "fs/store.h"
+#include "fs/terms.h"
 
 enum {
 	A_WORD = 80,
@@ -90,6 +91,12 @@ static const struct row PROCESS_ROWS[] = {
 	{ .name = "status.json", .show = status_json_show, .help = "status as a JSON object" },
 	{ .name = "result", .flags = ROW_SECRET, .largest = RESULT_LARGEST, .permit = result_permit, .stream = result_stream,
 	  .put = result_put, .help = "what it leaves for others: written from inside, as self/result, read outside" },
+	{ .name = "stop_signal", .largest = A_WORD, .show = stop_signal_show, .store = stop_signal_store,
+	  .help = "the signal that `stop` sends: TERM at first" },
+	{ .name = "stop_timeout", .largest = A_WORD, .show = stop_timeout_show, .store = stop_timeout_store,
+	  .help = "seconds from stop_signal to SIGKILL; 0: SIGKILL at once" },
+	{ .name = "timeout", .flags = ROW_FROZEN, .largest = A_WORD, .show = timeout_show, .store = timeout_store,
+	  .help = "seconds that it may run before it is stopped; empty: for ever" },
 };
 
 enum {

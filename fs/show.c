@@ -6,6 +6,8 @@
 
 #include "fs/known.h"
 
+#include "fs/terms.h"
+
 /* ---- the root's ---- */
 
 int active_children_show(const struct view *view, struct text *out)
@@ -313,6 +315,7 @@ int status_show(const struct view *view, struct text *out)
 			    process->configuration.target.size ? " (not used: there is a target)" : "");
 	add_shown(out, "cwd", view, cwd_show);
 	add_shown(out, "umask", view, umask_show);
+	terms_add_status(view, out);
 	text_printf(out, "owner: %u\n", (unsigned)process->owner);
 	if (process->parent) {
 		text_add(out, "parent: ");

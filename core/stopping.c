@@ -1,0 +1,151 @@
+#include "core/stopping.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/manager_private.h"
+
+static const struct stop_plan DEFAULT_PLAN = { .signal = STOP_SIGNAL_DEFAULT, .patience = STOP_PATIENCE_DEFAULT };
+
+/* A process that never asked for anything has none. */
+struct stopping {
+	struct manager *manager;
+	struct process *process;
+	struct stop_plan plan;
+	uv_timer_t *timer; /* until it is too long, then until SIGKILL; NULL: none */
+	bool kills;        /* what the timer is for */
+	bool timed_out;
+};
+
+static int have(struct process *process)
+{
+	if (process->stopping)
+		return 0;
+	struct stopping *stopping = calloc(1, sizeof *stopping);
+	if (!stopping)
+		return -ENOMEM;
+	stopping->process = process;
+	stopping->plan = DEFAULT_PLAN;
+	process->stopping = stopping;
+	return 0;
+}
+
+struct stop_plan stopping_plan(const struct process *process)
+{
+	return process->stopping ? process->stopping->plan : DEFAULT_PLAN;
+}
+
+int stopping_set_plan(struct process *process, const struct stop_plan *plan)
+{
+	int error = have(process);
+	if (!error)
+		process->stopping->plan = *plan;
+	return error;
+}
+
+bool stopping_is_timed_out(const struct process *process)
+{
+	return process->stopping && process->stopping->timed_out;
+}
+
+/* ---- timers ---- */
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void drop_timer(struct stopping *stopping)
+{
+	if (stopping->timer)
+		uv_close((uv_handle_t *)stopping->timer, on_timer_closed);
+	stopping->timer = NULL;
+	stopping->kills = false;
+}
+
+static int set_timer(struct stopping *stopping, double seconds, uv_timer_cb on_time)
+{
+	uv_timer_t *timer = malloc(sizeof *timer);
+	if (!timer)
+		return -ENOMEM;
+	uv_loop_t *loop = stopping->manager->config.loop;
+	uv_timer_init(loop, timer);
+	timer->data = stopping;
+	uv_update_time(loop);
+	/* Rounded up: nobody is stopped too early. */
+	uv_timer_start(timer, on_time, (uint64_t)(seconds * 1000 + 0.999999), 0);
+	drop_timer(stopping);
+	stopping->timer = timer;
+	return 0;
+}
+
+static void on_patience_over(uv_timer_t *timer)
+{
+	struct stopping *stopping = timer->data;
+	drop_timer(stopping);
+	manager_signal(stopping->manager, stopping->process, SIGKILL, NULL);
+}
+
+/* ---- stopping ---- */
+
+static int stop_gently(struct manager *manager, struct process *process, struct refusal *why)
+{
+	struct stopping *stopping = process->stopping;
+	bool paused = manager_is_paused(manager, process);
+	stopping->manager = manager;
+	if (!stopping->kills) {
+		int error = set_timer(stopping, stopping->plan.patience, on_patience_over);
+		if (error)
+			return error;
+		stopping->kills = true;
+	}
+	int error = manager_signal(manager, process, stopping->plan.signal, why);
+	if (!error && paused)
+		manager_signal(manager, process, SIGCONT, NULL);
+	return error;
+}
+
+int manager_stop(struct manager *manager, struct process *process, struct refusal *why)
+{
+	struct stop_plan plan = stopping_plan(process);
+	bool over = process->state == PROCESS_ENDED, runs = manager_is_alive(manager, process);
+	if (over || !runs || plan.patience == 0)
+		return manager_signal(manager, process, SIGKILL, why);
+	int error = have(process);
+	return error ? error : stop_gently(manager, process, why);
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+	struct stopping *stopping = timer->data;
+	struct manager *manager = stopping->manager;
+	drop_timer(stopping);
+	/* It may have ended in time, and the keeper's word of it still be on its way. */
+	stopping->timed_out = ptable_state(manager->config.table, stopping->process->launch) == PTABLE_RUNNING;
+	manager_stop(manager, stopping->process, NULL);
+}
+
+void stopping_on_started(struct manager *manager, struct process *process)
+{
+	struct stopping *stopping = process->stopping;
+	if (!stopping)
+		return;
+	stopping->timed_out = false;
+	stopping->manager = manager;
+	if (stopping->plan.limit > 0 && !stopping->kills)
+		set_timer(stopping, stopping->plan.limit, on_limit);
+}
+
+void stopping_on_over(struct process *process)
+{
+	if (process->stopping)
+		drop_timer(process->stopping);
+}
+
+void stopping_destroy(struct stopping *stopping)
+{
+	if (!stopping)
+		return;
+	drop_timer(stopping);
+	free(stopping);
+}

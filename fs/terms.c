@@ -1,0 +1,118 @@
+#include "fs/terms.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/signals.h"
+#include "core/stopping.h"
+
+enum { WORD_ROOM = 80 };
+
+/* At most WORD_ROOM - 1 bytes, ended by a NUL. */
+static int copy_word(const struct view *view, const char *bytes, size_t size, char word[static WORD_ROOM])
+{
+	if (memchr(bytes, '\0', size))
+		return refuse(view->caller->why, EINVAL, "the value cannot hold a NUL byte");
+	if (size >= WORD_ROOM)
+		return refuse(view->caller->why, EINVAL, "'%.60s...' is too long for a value of this file", bytes);
+	memcpy(word, bytes, size);
+	word[size] = '\0';
+	return 0;
+}
+
+/* ---- stopping ---- */
+
+int stop_signal_show(const struct view *view, struct text *out)
+{
+	signal_add_name(out, stopping_plan(view->process).signal);
+	text_add(out, "\n");
+	return text_status(out);
+}
+
+int stop_timeout_show(const struct view *view, struct text *out)
+{
+	text_printf(out, "%.15g\n", stopping_plan(view->process).patience);
+	return text_status(out);
+}
+
+int timeout_show(const struct view *view, struct text *out)
+{
+	double limit = stopping_plan(view->process).limit;
+	if (limit > 0)
+		text_printf(out, "%.15g\n", limit);
+	return text_status(out);
+}
+
+/* Nothing is the default again. */
+int stop_signal_store(const struct view *view, const char *bytes, size_t size)
+{
+	char word[WORD_ROOM];
+	int error = copy_word(view, bytes, size, word);
+	if (error)
+		return error;
+	struct stop_plan plan = stopping_plan(view->process);
+	plan.signal = size ? signal_parse(word) : STOP_SIGNAL_DEFAULT;
+	if (plan.signal <= 0)
+		return signal_refuse(view->caller->why, word);
+	return view->check ? 0 : stopping_set_plan(view->process, &plan);
+}
+
+static int parse_seconds(const struct view *view, const char *bytes, size_t size, double *out)
+{
+	char word[WORD_ROOM], *end;
+	int error = copy_word(view, bytes, size, word);
+	if (error)
+		return error;
+	double seconds = strtod(word, &end);
+	if (!size || strspn(word, "0123456789.eE-") != size || *word == '-' || *end || !(seconds <= STOP_SECONDS_MAX))
+		return refuse(view->caller->why, EINVAL, "'%s' is no number of seconds; valid are 0 to %d, also with a fraction",
+			      word, STOP_SECONDS_MAX);
+	*out = seconds;
+	return 0;
+}
+
+int stop_timeout_store(const struct view *view, const char *bytes, size_t size)
+{
+	struct stop_plan plan = stopping_plan(view->process);
+	plan.patience = STOP_PATIENCE_DEFAULT;
+	int error = size ? parse_seconds(view, bytes, size, &plan.patience) : 0;
+	if (error || view->check)
+		return error;
+	return stopping_set_plan(view->process, &plan);
+}
+
+/* Nothing, or 0 as for timeout(1), is no limit. */
+int timeout_store(const struct view *view, const char *bytes, size_t size)
+{
+	struct stop_plan plan = stopping_plan(view->process);
+	plan.limit = 0;
+	int error = size ? parse_seconds(view, bytes, size, &plan.limit) : 0;
+	if (error || view->check)
+		return error;
+	return stopping_set_plan(view->process, &plan);
+}
+
+/* ---- status ---- */
+
+static void add_line(const struct view *view, struct text *out, const char *key,
+		     int (*show)(const struct view *, struct text *))
+{
+	size_t before = out->size;
+	text_printf(out, "%s: ", key);
+	size_t begun = out->size;
+	show(view, out);
+	if (out->size == begun)
+		out->size = before;
+}
+
+void terms_add_status(const struct view *view, struct text *out)
+{
+	add_line(view, out, "timeout", timeout_show);
+	if (stopping_is_timed_out(view->process))
+		text_add(out, "timed_out: 1\n");
+	if (view->process->stopping) {
+		add_line(view, out, "stop_signal", stop_signal_show);
+		add_line(view, out, "stop_timeout", stop_timeout_show);
+	}
+}

@@ -1,0 +1,21 @@
+/*
+ * terms: the files that say on which terms a process runs: how it is stopped, its limits, whose it is.
+ * Functions as struct row's show and store. Must not know: FUSE.
+ */
+#ifndef PROCFS_MP_TERMS_H
+#define PROCFS_MP_TERMS_H
+
+#include "fs/files.h"
+
+int stop_signal_show(const struct view *view, struct text *out);
+int stop_timeout_show(const struct view *view, struct text *out);
+int timeout_show(const struct view *view, struct text *out);
+
+int stop_signal_store(const struct view *view, const char *bytes, size_t size);
+int stop_timeout_store(const struct view *view, const char *bytes, size_t size);
+int timeout_store(const struct view *view, const char *bytes, size_t size);
+
+/* What status says of all that was set. */
+void terms_add_status(const struct view *view, struct text *out);
+
+#endif
