@@ -26,7 +26,7 @@ static int read_small(pid_t pid, const char *file, char *buffer, size_t room)
 }
 
 /* The command's name (field 2) may hold anything, blanks and parentheses too: count from its last parenthesis. */
-static int read_stat(pid_t pid, char *state, struct kin *out)
+int kin_read(pid_t pid, struct kin *out)
 {
 	char buffer[1024];
 	int error = read_small(pid, "stat", buffer, sizeof buffer);
@@ -34,26 +34,20 @@ static int read_stat(pid_t pid, char *state, struct kin *out)
 		return error;
 	const char *rest = strrchr(buffer, ')');
 	int parent, session;
+	char state;
 	unsigned long long start;
 	if (!rest || sscanf(rest + 1,
 			    " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-			    state, &parent, &session, &start) != 4)
+			    &state, &parent, &session, &start) != 4)
 		return -ESRCH;
-	*out = (struct kin){ .parent = parent, .session = session, .start = start };
+	*out = (struct kin){ .parent = parent, .session = session, .start = start, .state = state };
 	return 0;
-}
-
-int kin_read(pid_t pid, struct kin *out)
-{
-	char state;
-	return read_stat(pid, &state, out);
 }
 
 bool kin_is_stopped(pid_t pid)
 {
-	char state;
 	struct kin kin;
-	return !read_stat(pid, &state, &kin) && state == 'T';
+	return !kin_read(pid, &kin) && kin.state == 'T';
 }
 
 int kin_process_of(pid_t thread, pid_t *out)
@@ -67,6 +61,20 @@ int kin_process_of(pid_t thread, pid_t *out)
 	if (!line || sscanf(line, "\nTgid: %d", &tgid) != 1)
 		return -ESRCH;
 	*out = tgid;
+	return 0;
+}
+
+int kin_user(pid_t pid, uid_t *out)
+{
+	char buffer[1024];
+	int error = read_small(pid, "status", buffer, sizeof buffer);
+	if (error)
+		return error;
+	const char *line = strstr(buffer, "\nUid:");
+	unsigned user;
+	if (!line || sscanf(line, "\nUid: %*u %u", &user) != 1)
+		return -ESRCH;
+	*out = user;
 	return 0;
 }
 

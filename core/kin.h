@@ -14,6 +14,7 @@ struct kin {
 	pid_t parent;   /* a process, also when asked about a thread */
 	pid_t session;
 	uint64_t start; /* clock ticks since boot: proc(5), field 22 */
+	char state;     /* R, S, D, T, Z, ... */
 };
 
 /* pid may be a thread's. Result: 0 and *out, or -ESRCH. */
@@ -21,6 +22,9 @@ int kin_read(pid_t pid, struct kin *out);
 
 /* The process that a thread belongs to. Result: 0 and *out, or -ESRCH. */
 int kin_process_of(pid_t thread, pid_t *out);
+
+/* The effective user that it runs as. Result: 0 and *out, or -ESRCH. */
+int kin_user(pid_t pid, uid_t *out);
 
 /* The number in variable `name` of the environment that the process began with.
  * Result: 0 and *out; -ENOENT without one; -EACCES, -ESRCH when it can't be read. */

@@ -11,6 +11,7 @@
 
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/tree.h"
 
 int manager_create(const struct manager_config *config, struct manager **out)
 {
@@ -25,6 +26,7 @@ int manager_create(const struct manager_config *config, struct manager **out)
 	LIST_INIT(&manager->beginning);
 	LIST_INIT(&manager->children);
 	LIST_INIT(&manager->sessions);
+	LIST_INIT(&manager->trees);
 	int error = start_listen(manager);
 	if (error) {
 		free(manager);
@@ -39,6 +41,7 @@ void manager_destroy(struct manager *manager)
 	if (!manager)
 		return;
 	start_stop_listening(manager);
+	tree_forget(manager);
 	for (size_t i = 0; i < manager->used; i++) {
 		struct process *process = manager->roster[i].process;
 		if (!process)

@@ -52,6 +52,7 @@ struct manager {
 	uv_poll_t *keeper;
 	int keeper_events; /* what it listens for: setting them again costs two system calls */
 	pid_t keeper_pid;
+	LIST_HEAD(, tree_work) trees; /* core/tree */
 	STAILQ_HEAD(, start) unsent;
 
 	struct place *roster;

@@ -7,8 +7,9 @@
 
 #include "core/signals.h"
 #include "core/stopping.h"
+#include "core/tree.h"
 
-enum words_wanted { NO_WORD, MAY_SECONDS, MUST_SIGNAL };
+enum words_wanted { NO_WORD, MAY_SECONDS, MUST_SIGNAL, MAY_TREE };
 
 struct verb {
 	const char *word;
@@ -40,18 +41,22 @@ static int run_join(const struct view *view, const struct step *step, struct wai
 	return refuse(view->caller->why, ETIME, "still running after 0 seconds");
 }
 
+static int signal_all_or_one(const struct view *view, const struct step *step, struct waiter *waiter, int signal_number)
+{
+	if (!step->tree)
+		return manager_signal(view->manager, view->process, signal_number, view->caller->why);
+	int error = manager_signal_tree(view->manager, view->process, signal_number, view->caller, waiter);
+	return error ? error : 1;
+}
+
 static int run_terminate(const struct view *view, const struct step *step, struct waiter *waiter)
 {
-	(void)step;
-	(void)waiter;
-	return manager_signal(view->manager, view->process, SIGTERM, view->caller->why);
+	return signal_all_or_one(view, step, waiter, SIGTERM);
 }
 
 static int run_kill(const struct view *view, const struct step *step, struct waiter *waiter)
 {
-	(void)step;
-	(void)waiter;
-	return manager_signal(view->manager, view->process, SIGKILL, view->caller->why);
+	return signal_all_or_one(view, step, waiter, SIGKILL);
 }
 
 static int run_stop(const struct view *view, const struct step *step, struct waiter *waiter)
@@ -86,8 +91,10 @@ static const struct verb VERBS[] = {
 	{ "start", "start", "run target, or run when target is empty; done when exec has succeeded", NO_WORD, run_start,
 	  SCRIPT_WAITS_FOR_START },
 	{ "join", "join [SECONDS]", "wait until it has ended", MAY_SECONDS, run_join, SCRIPT_WAITS_FOR_END },
-	{ "terminate", "terminate", "send SIGTERM", NO_WORD, run_terminate, SCRIPT_DONE },
-	{ "kill", "kill", "send SIGKILL", NO_WORD, run_kill, SCRIPT_DONE },
+	{ "terminate", "terminate [tree]", "send SIGTERM; tree: to all that descends from it too", MAY_TREE, run_terminate,
+	  SCRIPT_WAITS_FOR_TREE },
+	{ "kill", "kill [tree]", "send SIGKILL; tree: to all that descends from it too", MAY_TREE, run_kill,
+	  SCRIPT_WAITS_FOR_TREE },
 	{ "signal", "signal NAME", "send a signal: a name or a number", MUST_SIGNAL, run_signal, SCRIPT_DONE },
 	{ "close", "close", "remove the directory, as rmdir does", NO_WORD, run_close, SCRIPT_DONE },
 	{ "stop", "stop", "send stop_signal, and SIGKILL when stop_timeout is over", NO_WORD, run_stop, SCRIPT_DONE },
@@ -100,8 +107,8 @@ int ctl_show(const struct view *view, struct text *out)
 {
 	(void)view;
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		text_printf(out, "%-15s %s\n", VERBS[i].usage, VERBS[i].help);
-	text_printf(out, "%-15s %s\n", "FILE VALUE", "write VALUE to the file beside ctl");
+		text_printf(out, "%-16s %s\n", VERBS[i].usage, VERBS[i].help);
+	text_printf(out, "%-16s %s\n", "FILE VALUE", "write VALUE to the file beside ctl");
 	return text_status(out);
 }
 
@@ -144,6 +151,9 @@ static int parse_verb(const struct view *view, struct step *step)
 {
 	if (step->verb->wanted == NO_WORD && step->size)
 		return refuse(view->caller->why, EINVAL, "%s takes no word, not '%s'", step->verb->word, step->value);
+	step->tree = step->verb->wanted == MAY_TREE && !strcmp(step->value, "tree");
+	if (step->verb->wanted == MAY_TREE && step->size && !step->tree)
+		return refuse(view->caller->why, EINVAL, "%s takes no word but tree, not '%s'", step->verb->word, step->value);
 	if (step->verb->wanted == MAY_SECONDS)
 		return parse_seconds(view, step);
 	if (step->verb->wanted == MUST_SIGNAL)

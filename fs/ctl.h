@@ -19,6 +19,7 @@ struct step {
 	size_t end; /* how many bytes of the script are done with this line */
 	double seconds; /* join: negative without a limit */
 	int signal_number;
+	bool tree; /* terminate, kill: with all that descends from it */
 };
 
 struct script {
@@ -31,7 +32,7 @@ struct script {
 };
 
 /* What script_run() came to. */
-enum script_state { SCRIPT_DONE, SCRIPT_WAITS_FOR_START, SCRIPT_WAITS_FOR_END };
+enum script_state { SCRIPT_DONE, SCRIPT_WAITS_FOR_START, SCRIPT_WAITS_FOR_END, SCRIPT_WAITS_FOR_TREE };
 
 /* Result: 0 and *out (script_finish frees); -EINVAL for words that mean nothing, -E2BIG, -ENOMEM; with a sentence. */
 int script_parse(const struct view *view, const char *text, size_t size, struct script *out);

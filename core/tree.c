@@ -1,0 +1,139 @@
+#include "core/tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/descent.h"
+#include "core/kin.h"
+#include "core/manager_private.h"
+
+struct tree_work {
+	uv_work_t work;
+	struct manager *manager; /* NULL: it is gone */
+	uint64_t id;
+	struct descent descent;
+	int signal_number;
+	int error;
+	pid_t denied;
+	struct waiter_list waiters;
+	LIST_ENTRY(tree_work) link;
+};
+
+static void on_work(uv_work_t *work)
+{
+	struct tree_work *tree = work->data;
+	tree->error = descent_signal(&tree->descent, tree->signal_number, &tree->denied);
+}
+
+static void describe(const struct tree_work *tree, struct process *process)
+{
+	struct refusal why;
+	if (tree->error == -EPERM)
+		refuse(&why, EPERM, "process %d of the tree may not be signalled; the others were", (int)tree->denied);
+	else
+		refuse(&why, -tree->error, "the tree cannot be signalled whole: %s", strerror(-tree->error));
+	process_set_error(process, why.sentence);
+}
+
+static void on_after_work(uv_work_t *work, int status)
+{
+	struct tree_work *tree = work->data;
+	if (status)
+		tree->error = status;
+	if (tree->manager) {
+		LIST_REMOVE(tree, link);
+		struct process *process = manager_by_id(tree->manager, tree->id);
+		if (process && tree->error)
+			describe(tree, process);
+		waiters_tell(&tree->waiters, tree->error);
+	}
+	free(tree->descent.others);
+	free(tree);
+}
+
+static int compare(const void *left, const void *right)
+{
+	pid_t a = *(const pid_t *)left, b = *(const pid_t *)right;
+	return a < b ? -1 : a > b;
+}
+
+/* Every other family of the keeper's children. */
+static int list_others(struct manager *manager, const struct process *but, struct descent *descent)
+{
+	struct process *process, *next;
+	size_t room = HASH_CNT(by_pid, manager->pids) + 2, count = 0;
+	LIST_FOREACH(process, &manager->beginning, beginning)
+		room++;
+	pid_t *others = malloc(room * sizeof *others);
+	if (!others)
+		return -ENOMEM;
+	HASH_ITER(by_pid, manager->pids, process, next)
+		if (process != but)
+			others[count++] = process->pid;
+	LIST_FOREACH(process, &manager->beginning, beginning)
+		if (process != but && manager_pid(manager, process))
+			others[count++] = manager_pid(manager, process);
+	others[count++] = getpid();
+	if (manager->command_runs)
+		others[count++] = ptable_pid(manager->config.table, ptable_ref_at(manager->config.table, PTABLE_COMMAND));
+	qsort(others, count, sizeof *others, compare);
+	descent->others = others;
+	descent->other_count = count;
+	return 0;
+}
+
+/* Its state is read after the time it began: had the pid been another's by then, the process would have ended. */
+static void find_root(struct manager *manager, const struct process *process, struct descent *descent)
+{
+	struct kin kin;
+	pid_t pid = manager_is_alive(manager, process) ? manager_pid(manager, process) : 0;
+	descent->root_start = 0;
+	if (!pid || kin_read(pid, &kin))
+		return;
+	enum ptable_state state = ptable_state(manager->config.table, process->launch);
+	if (state != PTABLE_RUNNING && state != PTABLE_LAUNCHING)
+		return;
+	descent->root = pid;
+	descent->root_start = kin.start;
+}
+
+int manager_signal_tree(struct manager *manager, struct process *process, int signal_number, const struct caller *caller,
+			struct waiter *waiter)
+{
+	if (process->state != PROCESS_ENDED && !manager_is_alive(manager, process))
+		return refuse(caller->why, ESRCH, "can only signal a started process");
+	struct tree_work *tree = calloc(1, sizeof *tree);
+	if (!tree)
+		return -ENOMEM;
+	tree->work.data = tree;
+	tree->manager = manager;
+	tree->id = process->id;
+	tree->signal_number = signal_number;
+	tree->descent.id = process->id;
+	tree->descent.uid = process->owner;
+	tree->descent.keeper = manager->keeper_pid;
+	LIST_INIT(&tree->waiters);
+	find_root(manager, process, &tree->descent);
+	int error = list_others(manager, process, &tree->descent);
+	if (!error)
+		error = uv_queue_work(manager->config.loop, &tree->work, on_work, on_after_work);
+	if (error) {
+		free(tree->descent.others);
+		free(tree);
+		return error;
+	}
+	LIST_INSERT_HEAD(&manager->trees, tree, link);
+	waiter_wait(&tree->waiters, waiter);
+	return 0;
+}
+
+void tree_forget(struct manager *manager)
+{
+	struct tree_work *tree;
+	while ((tree = LIST_FIRST(&manager->trees))) {
+		LIST_REMOVE(tree, link);
+		tree->manager = NULL;
+	}
+}

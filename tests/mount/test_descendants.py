@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""terminate tree and kill tree: whom they reach, however it hid, and whom they leave alone."""
+import errno
+import os
+import signal
+
+from harness import PYTHON, claim, main
+from plain import errno_of, expect_errno, read, same, value, wait_until, write
+
+# What a process leaves around it: a child, one in a session of its own, an orphan, an orphan in a session of its own.
+FAMILY = '''
+import os, signal, sys, time
+def hide(session, orphan, tag):
+    pid = os.fork()
+    if pid == 0:
+        if orphan:
+            if os.fork():
+                os._exit(0)
+        if session:
+            os.setsid()
+        if orphan and session and os.fork():
+            os._exit(0)
+        {prepare}
+        os.write(1, b'%s %d\\n' % (tag, os.getpid()))
+        while True:
+            time.sleep(1000)
+    if orphan:
+        os.waitpid(pid, 0)
+hide(False, False, b'child')
+hide(True, False, b'session')
+hide(False, True, b'orphan')
+hide(True, True, b'daemon')
+{end}
+'''
+WAIT = 'while True: time.sleep(1000)'
+KINDS = ['child', 'daemon', 'orphan', 'session']
+
+
+def family(mp, name, prepare='pass', end=WAIT, **files):
+    """The path, and the pids of those that the program left around it."""
+    path = mp.start(name, PYTHON, ['-c', FAMILY.format(prepare=prepare, end=end)], **files)
+    return path, relatives(path)
+
+
+def relatives(path):
+    wait_until(lambda: read(path + '/stdout').count('\n') == 4, what='four relatives')
+    lines = dict(line.split() for line in read(path + '/stdout').splitlines())
+    same(sorted(lines), KINDS)
+    return {kind: int(pid) for kind, pid in lines.items()}
+
+
+def alive(pids):
+    return sorted(kind for kind, pid in pids.items() if runs(pid))
+
+
+def runs(pid):
+    try:
+        return open(f'/proc/{pid}/stat').read().rpartition(')')[2].split()[0] not in 'ZX'
+    except OSError:
+        return False
+
+
+def end(pids):
+    for pid in pids.values():
+        errno_of(os.kill, pid, signal.SIGKILL)
+
+
+@claim
+def kill_tree_gets_every_descendant(mp):
+    """kill tree: double-forked and setsid'ed ones too."""
+    path, pids = family(mp, 'p')
+    same(alive(pids), KINDS)
+    write(path + '/ctl', 'kill tree\njoin')
+    same(value(path + '/exitcode'), '-9')
+    wait_until(lambda: alive(pids) == [], what='no descendant')
+
+
+@claim
+def terminate_tree_sends_sigterm_to_every_descendant(mp):
+    """terminate tree: SIGTERM to all, which they may take as they like."""
+    path, pids = family(mp, 'p', 'signal.signal(signal.SIGTERM, lambda *_: (os.write(2, tag + b"\\n"), os._exit(0)))')
+    write(path + '/ctl', 'terminate tree')
+    same(value(path + '/wait'), '-15')
+    wait_until(lambda: alive(pids) == [], what='no descendant')
+    same(sorted(read(path + '/stderr').split()), KINDS)
+
+
+@claim
+def without_tree_the_descendants_go_on(mp):
+    """terminate and kill do not touch the process's own children."""
+    for verb in ('terminate', 'kill'):
+        path, pids = family(mp, verb)
+        write(path + '/ctl', f'{verb}\njoin')
+        same(alive(pids), KINDS)
+        end(pids)
+
+
+@claim
+def after_the_end_those_left_behind_are_got(mp):
+    """kill tree after the end is for what the process left behind."""
+    path, pids = family(mp, 'p', end='sys.exit(5)')
+    same(value(path + '/wait'), '5')
+    same(alive(pids), KINDS)
+    write(path + '/ctl', 'kill tree')
+    wait_until(lambda: alive(pids) == [], what='no descendant')
+    same(value(path + '/exitcode'), '5')
+
+
+@claim
+def other_processes_and_their_descendants_are_left_alone(mp):
+    """Neither another process nor one that was made and started from inside belongs to the tree."""
+    other, others = family(mp, 'other')
+    inner = mp.make('inner', PYTHON, ['-c', FAMILY.format(prepare='pass', end=WAIT)])
+    os.rmdir(inner)
+    script = (f"import os\np = os.environ['PROCFS_MP'] + '/inner'\nos.mkdir(p)\n"
+              f"for file, data in (('target', {PYTHON!r}), ('args', b'-c\\0' + {FAMILY.format(prepare='pass', end=WAIT)!r}.encode() + b'\\0'),"
+              f" ('ctl', 'start')):\n"
+              f"    fd = os.open(p + '/' + file, os.O_WRONLY | os.O_TRUNC)\n"
+              f"    os.write(fd, data if isinstance(data, bytes) else data.encode())\n    os.close(fd)\n")
+    path, pids = family(mp, 'p', end=script + WAIT)
+    wait_until(lambda: os.path.isdir(inner) and value(inner + '/alive') == '1', what='the inner one runs')
+    same(os.readlink(inner + '/parent'), '../p')
+    inners = relatives(inner)
+    write(path + '/ctl', 'kill tree\njoin')
+    wait_until(lambda: alive(pids) == [], what='no descendant')
+    same((alive(others), alive(inners)), (KINDS, KINDS))
+    same((value(other + '/alive'), value(inner + '/alive')), ('1', '1'))
+    for name in ('other', 'inner'):
+        write(mp(name, 'ctl'), 'kill tree')
+    wait_until(lambda: alive(others) + alive(inners) == [], what='nobody')
+
+
+@claim
+def one_that_forks_all_the_time_does_not_escape(mp):
+    """kill tree stops all before it kills, so that none escapes by a fork."""
+    path = mp.start('p', PYTHON, ['-c', '''
+import os, time
+for _ in range(4):
+    if os.fork() == 0:
+        break
+while True:
+    pid = os.fork()
+    if pid:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+    time.sleep(0.001)
+    if pid == 0:
+        os._exit(0)
+'''], env='FORKS=all the time')
+    mine = f'PROCFS_MP_ID={environment_of(int(value(path + "/pid")))["PROCFS_MP_ID"]}'.encode()
+    value(path + '/wait')
+    assert bearers(mine)
+    write(path + '/ctl', 'kill tree')
+    wait_until(lambda: not bearers(mine), what='nobody forks any more')
+
+
+def environment_of(pid):
+    entries = wait_until(lambda: open(f'/proc/{pid}/environ', 'rb').read()).split(b'\0')
+    return dict(os.fsdecode(entry).split('=', 1) for entry in entries if entry)
+
+
+def bearers(entry):
+    found = []
+    for name in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            environment = open(f'/proc/{name}/environ', 'rb').read().split(b'\0')
+        except OSError:
+            continue
+        if entry in environment and b'FORKS=all the time' in environment:
+            found.append(name)
+    return found
+
+
+@claim
+def what_cannot_be_is_refused(mp):
+    """ESRCH before the start, EINVAL for another word; nothing happens."""
+    path = mp.make('p', 'sleep', '1000')
+    for verb in ('terminate', 'kill'):
+        expect_errno(errno.ESRCH, lambda: write(path + '/ctl', f'{verb} tree'), 'started', error_file=path + '/error')
+    write(path + '/ctl', 'start')
+    for words in ('kill trees', 'terminate tree now', 'kill all', 'stop tree'):
+        expect_errno(errno.EINVAL, lambda: write(path + '/ctl', words), words.split(' ', 1)[1], error_file=path + '/error')
+    same(value(path + '/alive'), '1')
+
+
+@claim
+def a_paused_tree_can_be_killed(mp):
+    """kill tree: also what is stopped."""
+    path, pids = family(mp, 'p')
+    write(path + '/ctl', 'signal STOP')
+    wait_until(lambda: value(path + '/state') == 'paused')
+    os.kill(pids['daemon'], signal.SIGSTOP)
+    write(path + '/ctl', 'kill tree\njoin')
+    wait_until(lambda: alive(pids) == [], what='no descendant')
+
+
+main()
