@@ -56,12 +56,20 @@ static int find(struct account *account)
 	if (!buffer)
 		return -ENOMEM;
 	struct passwd entry, *found = NULL;
+	char *wanted = account->name;
 	int error;
 	do
-		error = -getpwuid_r(account->uid, &entry, buffer, room, &found);
+		error = wanted ? -getpwnam_r(wanted, &entry, buffer, room, &found) :
+				 -getpwuid_r(account->uid, &entry, buffer, room, &found);
 	while (error == -EINTR);
 	if (error == -ENOENT || error == -ESRCH)
 		error = 0;
+	if (!error && wanted && !found)
+		error = -ENOENT;
+	if (!error && found)
+		account->uid = found->pw_uid;
+	account->name = NULL;
+	free(wanted);
 	char number[16];
 	snprintf(number, sizeof number, "%u", (unsigned)account->uid);
 	if (!error) {
@@ -102,9 +110,15 @@ int account_look_up(uv_loop_t *loop, const struct account *asked, account_found 
 	request->account.uid = asked->uid;
 	request->account.gid = asked->gid;
 	request->found = found;
+	if (asked->name && !(request->account.name = strdup(asked->name))) {
+		free(request);
+		return -ENOMEM;
+	}
 	request->context = context;
 	int error = uv_queue_work(loop, &request->work, on_work, on_after_work);
-	if (error)
+	if (error) {
+		finish(&request->account);
 		free(request);
+	}
 	return error;
 }

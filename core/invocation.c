@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/terms.h"
+
 static const char DEFAULT_PATH[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 static void strings_add(struct strings *strings, const char *string)
@@ -223,7 +225,7 @@ static char *choose_directory(const struct value *cwd, const char *start)
 
 bool invocation_needs_account(const struct process *process, const struct surroundings *from)
 {
-	return process->owner != from->uid;
+	return process->owner != from->uid || (process->terms && process->terms->user);
 }
 
 mode_t invocation_umask(const struct process *process, const struct surroundings *from)
@@ -262,6 +264,10 @@ int invocation_init(struct invocation *out, const struct process *process, const
 		invocation_finish(out);
 		return error;
 	}
+	if (process->terms)
+		out->spec.terms = &process->terms->launch;
+	if (process->owner == 0)
+		out->spec.flags |= LAUNCH_RAISES;
 	out->spec.cwd = out->directory;
 	out->spec.candidates = out->candidates.vector;
 	out->spec.argv = out->arguments.vector;

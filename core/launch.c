@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -84,6 +85,73 @@ static int child_become_user(const struct launch_child *child)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return child_check_user(before, spec->uid);
+}
+
+static int child_enter_cgroups(const struct launch_child *child)
+{
+	const char *const *cgroups = child->spec->cgroups;
+
+	for (int32_t i = 0; cgroups && cgroups[i]; i++) {
+		int fd = open(cgroups[i], O_WRONLY | O_CLOEXEC);
+		int error = fd < 0 || write(fd, "0", 1) != 1 ? -errno : 0;
+
+		if (fd >= 0)
+			close(fd);
+		child->entry->candidate = i;
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static int child_set_nice(const struct launch_child *child)
+{
+	child->entry->candidate = -1;
+	return setpriority(PRIO_PROCESS, 0, child->spec->terms->nice) < 0 ? -errno : 0;
+}
+
+/* The soft limits must wait: what comes before exec needs descriptors. */
+static int child_raise(const struct launch_child *child)
+{
+	const struct launch_terms *terms = child->spec->terms;
+	int error = 0;
+
+	if (!terms || !(child->spec->flags & LAUNCH_RAISES))
+		return 0;
+	if (terms->has_nice)
+		error = child_set_nice(child);
+	for (uint32_t i = 0; !error && i < terms->limit_count; i++) {
+		struct rlimit limit;
+
+		child->entry->candidate = (int32_t)i;
+		if (getrlimit(terms->limits[i].resource, &limit) < 0)
+			return -errno;
+		if (limit.rlim_max >= terms->limits[i].hard)
+			continue;
+		limit.rlim_max = terms->limits[i].hard;
+		if (setrlimit(terms->limits[i].resource, &limit) < 0)
+			error = -errno;
+	}
+	return error;
+}
+
+static int child_set_limits(const struct launch_child *child)
+{
+	const struct launch_terms *terms = child->spec->terms;
+	int error = 0;
+
+	if (!terms)
+		return 0;
+	if (terms->has_nice && !(child->spec->flags & LAUNCH_RAISES))
+		error = child_set_nice(child);
+	for (uint32_t i = 0; !error && i < terms->limit_count; i++) {
+		const struct rlimit limit = { terms->limits[i].soft, terms->limits[i].hard };
+
+		child->entry->candidate = (int32_t)i;
+		if (setrlimit(terms->limits[i].resource, &limit) < 0)
+			error = -errno;
+	}
+	return error;
 }
 
 static int child_enter_directory(const struct launch_child *child)
@@ -199,9 +267,12 @@ static int child_main(void *argument)
 		enum launch_step step;
 		int (*take)(const struct launch_child *child);
 	} steps[] = {
+		{ LAUNCH_STEP_CGROUP, child_enter_cgroups },
+		{ LAUNCH_STEP_LIMITS, child_raise },
 		{ LAUNCH_STEP_USER, child_become_user },
 		{ LAUNCH_STEP_CWD, child_enter_directory },
 		{ LAUNCH_STEP_STREAMS, child_take_streams },
+		{ LAUNCH_STEP_LIMITS, child_set_limits },
 		{ LAUNCH_STEP_EXEC, child_exec },
 	};
 	const struct launch_child *child = argument;

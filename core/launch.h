@@ -17,6 +17,24 @@ enum {
 	LAUNCH_AS_USER = 1 << 0,
 	/* The main command: keeps descriptors 0 to 2, session and process group. */
 	LAUNCH_FOREGROUND = 1 << 1,
+	/* Its terms are the superuser's: they are prepared before it becomes another user. */
+	LAUNCH_RAISES = 1 << 2,
+};
+
+enum { LAUNCH_LIMITS_MAX = 16 };
+#define LAUNCH_UNLIMITED UINT64_MAX
+
+struct launch_limit {
+	uint32_t resource, zero; /* setrlimit(2)'s */
+	uint64_t soft, hard;
+};
+
+struct launch_terms {
+	int32_t nice;
+	uint32_t has_nice;
+	uint32_t limit_count;
+	uint32_t zero;
+	struct launch_limit limits[LAUNCH_LIMITS_MAX];
 };
 
 struct launch_spec {
@@ -30,10 +48,14 @@ struct launch_spec {
 	const char *const *candidates;  /* paths tried in turn, as execvp(3) tries PATH, but ENOEXEC is an error; NULL ends */
 	const char *const *argv;        /* NULL ends */
 	const char *const *envp;        /* NULL ends */
+	const struct launch_terms *terms; /* NULL: none */
+	const char *const *cgroups;     /* files that it writes 0 to, before it becomes its user; NULL ends, NULL: none */
 	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null; stay the caller's */
 };
 
 /*
+ * Without LAUNCH_RAISES the limits are set when the child has become its user, which then can't get more than it may.
+ *
  * Runs the program in a new child of the calling process and blocks the calling thread until exec
  * has succeeded or failed (clone(2), CLONE_VFORK): call it from a thread that nobody waits for and that does
  * not end before its children (a program's PR_SET_PDEATHSIG is about the thread that cloned it).

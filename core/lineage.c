@@ -8,6 +8,7 @@
 
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/terms.h"
 
 enum { ANCESTORS_MAX = 256 };
 
@@ -41,7 +42,7 @@ static struct process *by_environment(struct manager *manager, const struct call
 	if (kin_environment_number(caller->pid, "PROCFS_MP_ID", &id))
 		return NULL;
 	struct process *process = manager_by_id(manager, id);
-	return process && process->state == PROCESS_RUNNING && process->owner == caller->uid ? process : NULL;
+	return process && process->state == PROCESS_RUNNING && terms_user(process) == caller->uid ? process : NULL;
 }
 
 /* Nothing that began before the oldest process of ours can descend from one: the walk ends there. */

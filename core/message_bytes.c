@@ -44,21 +44,29 @@ int message_bytes_measure(struct message_head *head, struct ptable_ref ref, cons
 		.umask = spec->umask,
 		.group_count = spec->group_count,
 		.has_cwd = spec->cwd != NULL,
+		.has_terms = spec->terms != NULL,
 	};
 	size += measure(spec->candidates, &head->candidate_count);
 	size += measure(spec->argv, &head->argument_count);
 	size += measure(spec->envp, &head->environment_count);
+	if (spec->cgroups)
+		size += measure(spec->cgroups, &head->cgroup_count);
 	if (spec->group_count > MESSAGE_GROUPS_MAX)
 		return -E2BIG;
-	if (size > MESSAGE_LAUNCH_MAX - sizeof(*head) - spec->group_count * sizeof(gid_t))
+	if (size > MESSAGE_LAUNCH_MAX - sizeof(*head) - sizeof(*spec->terms) - spec->group_count * sizeof(gid_t))
 		return -E2BIG;
 	head->strings_size = (uint32_t)size;
 	return 0;
 }
 
+static size_t terms_size(const struct message_head *head)
+{
+	return head->has_terms ? sizeof(struct launch_terms) : 0;
+}
+
 size_t message_bytes_size(const struct message_head *head)
 {
-	return sizeof(*head) + head->group_count * sizeof(gid_t) + head->strings_size;
+	return sizeof(*head) + terms_size(head) + head->group_count * sizeof(gid_t) + head->strings_size;
 }
 
 void message_bytes_fill(void *bytes, const struct message_head *head, const struct launch_spec *spec)
@@ -68,6 +76,9 @@ void message_bytes_fill(void *bytes, const struct message_head *head, const stru
 
 	memcpy(at, head, sizeof(*head));
 	at += sizeof(*head);
+	if (spec->terms)
+		memcpy(at, spec->terms, sizeof(*spec->terms));
+	at += terms_size(head);
 	if (groups_size)
 		memcpy(at, spec->groups, groups_size);
 	at += groups_size;
@@ -75,21 +86,35 @@ void message_bytes_fill(void *bytes, const struct message_head *head, const stru
 		at = append(at, spec->cwd);
 	at = append_all(at, spec->candidates);
 	at = append_all(at, spec->argv);
-	append_all(at, spec->envp);
+	at = append_all(at, spec->envp);
+	if (spec->cgroups)
+		append_all(at, spec->cgroups);
 }
 
 static bool head_is_sound(const struct message_head *head, size_t size)
 {
-	size_t rest = size - sizeof(*head);
+	size_t fixed = sizeof(*head) + terms_size(head);
+	size_t rest = size < fixed ? 0 : size - fixed;
 	size_t strings = (size_t)head->has_cwd + head->candidate_count + head->argument_count +
-			 head->environment_count;
+			 head->environment_count + head->cgroup_count;
 
 	return head->kind == MESSAGE_LAUNCH && head->index < PTABLE_CAPACITY && head->index != PTABLE_COMMAND &&
-	       !(head->flags & ~(uint32_t)(LAUNCH_AS_USER | LAUNCH_FOREGROUND)) && !(head->umask & ~0777U) &&
+	       !(head->flags & ~(uint32_t)(LAUNCH_AS_USER | LAUNCH_FOREGROUND | LAUNCH_RAISES)) && !(head->umask & ~0777U) &&
 	       head->streams < 1U << MESSAGE_STREAMS && head->memory <= 1 && head->has_cwd <= 1 &&
+	       head->has_terms <= 1 && head->zero == 0 && size >= fixed &&
 	       size <= MESSAGE_LAUNCH_MAX && head->group_count <= MESSAGE_GROUPS_MAX &&
 	       head->group_count * sizeof(gid_t) <= rest &&
 	       head->strings_size == rest - head->group_count * sizeof(gid_t) && strings <= head->strings_size;
+}
+
+static bool terms_are_sound(const struct launch_terms *terms)
+{
+	bool sound = terms->has_nice <= 1 && terms->nice >= -20 && terms->nice <= 19 &&
+		     terms->limit_count <= LAUNCH_LIMITS_MAX;
+
+	for (uint32_t i = 0; sound && i < terms->limit_count; i++)
+		sound = terms->limits[i].resource < RLIM_NLIMITS && terms->limits[i].soft <= terms->limits[i].hard;
+	return sound;
 }
 
 /* What is left of the strings. */
@@ -142,7 +167,8 @@ static bool read_spec(struct launch_spec *spec, const struct message_head *head,
 	spec->candidates = read_strings(reader, head->candidate_count);
 	spec->argv = spec->candidates ? read_strings(reader, head->argument_count) : NULL;
 	spec->envp = spec->argv ? read_strings(reader, head->environment_count) : NULL;
-	return spec->envp && reader->at == reader->end;
+	spec->cgroups = spec->envp ? read_strings(reader, head->cgroup_count) : NULL;
+	return spec->cgroups && reader->at == reader->end;
 }
 
 int message_decode_launch(const void *bytes, size_t size, struct message_received_launch *out)
@@ -158,8 +184,8 @@ int message_decode_launch(const void *bytes, size_t size, struct message_receive
 	memcpy(&head, bytes, sizeof(head));
 	if (!head_is_sound(&head, size))
 		return -EPROTO;
-	/* Pointers first, for their alignment; each of the three vectors ends with NULL. */
-	pointers_size = ((size_t)head.candidate_count + head.argument_count + head.environment_count + 3) * sizeof(char *);
+	/* Pointers first, for their alignment; each of the four vectors ends with NULL. */
+	pointers_size = ((size_t)head.candidate_count + head.argument_count + head.environment_count + head.cgroup_count + 4) * sizeof(char *);
 	rest = size - sizeof(head);
 	launch.size = pointers_size + rest;
 	launch.memory = malloc(launch.size);
@@ -168,13 +194,14 @@ int message_decode_launch(const void *bytes, size_t size, struct message_receive
 	payload = (char *)launch.memory + pointers_size;
 	memcpy(payload, (const char *)bytes + sizeof(head), rest);
 	reader.slot = launch.memory;
-	reader.at = payload + head.group_count * sizeof(gid_t);
+	reader.at = payload + terms_size(&head) + head.group_count * sizeof(gid_t);
 	reader.end = payload + rest;
-	if (!read_spec(&launch.spec, &head, &reader)) {
+	if (!read_spec(&launch.spec, &head, &reader) || (head.has_terms && !terms_are_sound((const void *)payload))) {
 		free(launch.memory);
 		return -EPROTO;
 	}
-	launch.spec.groups = (const gid_t *)(const void *)payload;
+	launch.spec.terms = head.has_terms ? (const void *)payload : NULL;
+	launch.spec.groups = (const gid_t *)(const void *)(payload + terms_size(&head));
 	launch.ref = (struct ptable_ref){ head.index, head.generation };
 	*out = launch;
 	return 0;

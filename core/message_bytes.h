@@ -11,8 +11,8 @@
 
 enum { MESSAGE_STREAMS = 3 };
 
-/* A launch: this; group_count gid_t; then strings_size bytes, every string ended by NUL: the cwd if it has one,
- * candidates, arguments, environment. When `memory` is set all of it is in the memfd and this alone, the same, in
+/* A launch: this; a struct launch_terms if it has terms; group_count gid_t; then strings_size bytes, every string ended by NUL: the cwd if it has one,
+ * candidates, arguments, environment, cgroups. When `memory` is set all of it is in the memfd and this alone, the same, in
  * the message. */
 struct message_head {
 	uint32_t kind;
@@ -29,6 +29,9 @@ struct message_head {
 	uint32_t candidate_count;
 	uint32_t argument_count;
 	uint32_t environment_count;
+	uint32_t cgroup_count;
+	uint32_t has_terms;
+	uint32_t zero;
 	uint32_t strings_size;
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/stopping.h"
+#include "core/terms.h"
 
 struct process *process_create(const char *directory, const char *identity)
 {
@@ -50,6 +51,7 @@ void process_destroy(struct process *process)
 	close_if_open(process->output_fd[0]);
 	close_if_open(process->output_fd[1]);
 	close_if_open(process->result_fd);
+	terms_destroy(process->terms);
 	stopping_destroy(process->stopping);
 	free(process->authkey);
 	free(process->usage);

@@ -103,6 +103,7 @@ struct process {
 	struct observer_list observers;
 	char *error; /* the last refusal, NULL: none */
 	struct start *start; /* STARTING: the manager's */
+	struct terms *terms; /* core/terms; NULL: none */
 	struct stopping *stopping; /* core/stopping; NULL: as usual */
 
 	UT_hash_handle by_directory;

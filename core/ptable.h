@@ -38,6 +38,8 @@ enum launch_step {
 	LAUNCH_STEP_CWD,
 	LAUNCH_STEP_STREAMS,
 	LAUNCH_STEP_EXEC,
+	LAUNCH_STEP_LIMITS, /* entry.candidate: which limit, -1: the nice value */
+	LAUNCH_STEP_CGROUP, /* entry.candidate: which one */
 };
 
 struct ptable_entry {

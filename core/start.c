@@ -11,6 +11,7 @@
 #include "core/kin.h"
 #include "core/manager_private.h"
 #include "core/stopping.h"
+#include "core/terms.h"
 
 static void start_destroy(struct start *start)
 {
@@ -34,6 +35,9 @@ static void describe_failure(const struct start *start, const struct ptable_entr
 		break;
 	case LAUNCH_STEP_CWD:
 		refuse(why, ENOENT, "cannot enter the directory %s: %s", spec->cwd, reason);
+		break;
+	case LAUNCH_STEP_LIMITS:
+		terms_describe_failure(start->process, entry, why);
 		break;
 	case LAUNCH_STEP_EXEC:
 		if (entry->error == ENOENT && c->target.size && !strchr(c->target.bytes, '/'))
@@ -350,11 +354,17 @@ static void on_account(void *context, int error, const struct account *account)
 	struct start *start = context;
 	struct manager *manager = start->manager;
 	struct refusal why;
+	struct account asked;
 	if (!manager) {
 		start_destroy(start);
 		return;
 	}
-	if (error)
+	bool chosen = terms_asked_user(start->process, &asked);
+	if (!error && chosen)
+		start->process->terms->runs_as = account->uid;
+	if (error == -ENOENT && chosen)
+		error = refuse(&why, EINVAL, "there is no user named %s", start->process->terms->user);
+	else if (error)
 		refuse(&why, -error, "cannot look up user %u: %s", (unsigned)account->uid, strerror(-error));
 	else if ((error = compose(start, account)))
 		describe_composing(error, &why);
@@ -395,6 +405,7 @@ int manager_start(struct manager *manager, struct process *process, const struct
 	process_begin_start(process);
 	if (invocation_needs_account(process, manager->config.surroundings)) {
 		struct account asked = { .uid = process->owner, .gid = process->group };
+		terms_asked_user(process, &asked);
 		error = account_look_up(manager->config.loop, &asked, on_account, start);
 	} else {
 		error = compose(start, NULL);

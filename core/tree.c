@@ -8,6 +8,7 @@
 #include "core/descent.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/terms.h"
 
 struct tree_work {
 	uv_work_t work;
@@ -112,7 +113,7 @@ int manager_signal_tree(struct manager *manager, struct process *process, int si
 	tree->id = process->id;
 	tree->signal_number = signal_number;
 	tree->descent.id = process->id;
-	tree->descent.uid = process->owner;
+	tree->descent.uid = terms_user(process);
 	tree->descent.keeper = manager->keeper_pid;
 	LIST_INIT(&tree->waiters);
 	find_root(manager, process, &tree->descent);

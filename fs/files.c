@@ -97,6 +97,12 @@ static const struct row PROCESS_ROWS[] = {
 	  .help = "seconds from stop_signal to SIGKILL; 0: SIGKILL at once" },
 	{ .name = "timeout", .flags = ROW_FROZEN, .largest = A_WORD, .show = timeout_show, .store = timeout_store,
 	  .help = "seconds that it may run before it is stopped; empty: for ever" },
+	{ .name = "user", .flags = ROW_FROZEN, .largest = A_WORD, .show = user_show, .store = user_store,
+	  .help = "whom it runs as; the superuser's to choose in a directory of its own" },
+	{ .name = "nice", .flags = ROW_FROZEN, .largest = A_WORD, .show = nice_show, .store = nice_store,
+	  .help = "its priority, -20 to 19" },
+	{ .name = "limits", .flags = ROW_FROZEN, .largest = A_PATH, .show = limits_show_lines, .store = limits_store,
+	  .help = "what it may use: NAME SOFT:HARD a line, as setrlimit(2) names them" },
 };
 
 enum {

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "core/signals.h"
 #include "core/stopping.h"
+#include "core/terms.h"
 
 enum { WORD_ROOM = 80 };
 
@@ -93,6 +95,83 @@ int timeout_store(const struct view *view, const char *bytes, size_t size)
 	return stopping_set_plan(view->process, &plan);
 }
 
+/* ---- limits ---- */
+
+/* The superuser in a directory of its own: nobody else's limits and priorities can be raised. */
+static bool is_superusers(const struct view *view)
+{
+	return view->process->owner == 0 && manager_surroundings(view->manager)->uid == 0;
+}
+
+int limits_show_lines(const struct view *view, struct text *out)
+{
+	if (view->process->terms)
+		limits_show(&view->process->terms->launch, out);
+	return text_status(out);
+}
+
+int limits_store(const struct view *view, const char *bytes, size_t size)
+{
+	struct launch_terms parsed = {0};
+	int error = limits_parse(bytes, size, &parsed, view->caller->why);
+	if (!error)
+		error = limits_check(&parsed, is_superusers(view), view->caller->why);
+	if (error || view->check)
+		return error;
+	struct terms *terms = terms_of(view->process);
+	return terms ? limits_parse(bytes, size, &terms->launch, view->caller->why) : -ENOMEM;
+}
+
+int nice_show(const struct view *view, struct text *out)
+{
+	const struct terms *terms = view->process->terms;
+	text_printf(out, "%d\n", terms && terms->launch.has_nice ? terms->launch.nice : getpriority(PRIO_PROCESS, 0));
+	return text_status(out);
+}
+
+/* Nothing is the mount's own again. */
+int nice_store(const struct view *view, const char *bytes, size_t size)
+{
+	char word[WORD_ROOM], *end;
+	int error = copy_word(view, bytes, size, word);
+	if (error)
+		return error;
+	long nice = strtol(word, &end, 10);
+	if (size && (!strchr("-0123456789", *word) || *end || end == word || nice < -20 || nice > 19))
+		return refuse(view->caller->why, EINVAL, "'%s' is no nice value; valid are -20 to 19", word);
+	if (size)
+		error = nice_check((int)nice, is_superusers(view), view->caller->why);
+	if (error || view->check)
+		return error;
+	struct terms *terms = terms_of(view->process);
+	if (!terms)
+		return -ENOMEM;
+	terms->launch.has_nice = size > 0;
+	terms->launch.nice = (int)nice;
+	return 0;
+}
+
+/* ---- whose it is ---- */
+
+int user_show(const struct view *view, struct text *out)
+{
+	const struct terms *terms = view->process->terms;
+	if (terms && terms->user)
+		text_printf(out, "%s\n", terms->user);
+	return text_status(out);
+}
+
+int user_store(const struct view *view, const char *bytes, size_t size)
+{
+	char word[WORD_ROOM];
+	int error = copy_word(view, bytes, size, word);
+	if (error)
+		return error;
+	if (!is_superusers(view) || view->caller->uid != 0)
+		return refuse(view->caller->why, EPERM, "only the superuser can choose a user, in a directory of its own making");
+	return terms_set_user(view->process, word, view->check, view->caller->why);
+}
+
 /* ---- status ---- */
 
 static void add_line(const struct view *view, struct text *out, const char *key,
@@ -106,11 +185,27 @@ static void add_line(const struct view *view, struct text *out, const char *key,
 		out->size = before;
 }
 
+/* One line: a separator instead of each newline but the last. */
+static void add_limits(const struct view *view, struct text *out)
+{
+	size_t before = out->size;
+	add_line(view, out, "limits", limits_show_lines);
+	for (size_t i = before; i + 1 < out->size; i++)
+		if (out->data[i] == '\n')
+			out->data[i] = ',';
+}
+
 void terms_add_status(const struct view *view, struct text *out)
 {
 	add_line(view, out, "timeout", timeout_show);
 	if (stopping_is_timed_out(view->process))
 		text_add(out, "timed_out: 1\n");
+	add_line(view, out, "user", user_show);
+	if (view->process->terms) {
+		add_limits(view, out);
+		if (view->process->terms->launch.has_nice)
+			add_line(view, out, "nice", nice_show);
+	}
 	if (view->process->stopping) {
 		add_line(view, out, "stop_signal", stop_signal_show);
 		add_line(view, out, "stop_timeout", stop_timeout_show);

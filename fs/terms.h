@@ -11,6 +11,15 @@ int stop_signal_show(const struct view *view, struct text *out);
 int stop_timeout_show(const struct view *view, struct text *out);
 int timeout_show(const struct view *view, struct text *out);
 
+int limits_show_lines(const struct view *view, struct text *out);
+int nice_show(const struct view *view, struct text *out);
+
+int user_show(const struct view *view, struct text *out);
+
+int user_store(const struct view *view, const char *bytes, size_t size);
+int limits_store(const struct view *view, const char *bytes, size_t size);
+int nice_store(const struct view *view, const char *bytes, size_t size);
+
 int stop_signal_store(const struct view *view, const char *bytes, size_t size);
 int stop_timeout_store(const struct view *view, const char *bytes, size_t size);
 int timeout_store(const struct view *view, const char *bytes, size_t size);

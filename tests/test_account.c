@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -125,11 +126,27 @@ static void many_at_once_are_each_answered_once_and_with_their_own(void **state)
 	free(found);
 }
 
+static void a_user_is_found_by_name_and_a_name_that_is_none_is_an_error(void **state)
+{
+	static char root[] = "root", nobody[] = "no such user here";
+	struct account asked[2] = { { .name = root, .uid = 5, .gid = 5 }, { .name = nobody } };
+	struct found found[2] = { { .times = 0 } };
+
+	(void)state;
+	look_up(asked, found, 2);
+	assert_int_equal(found[0].error, 0);
+	assert_int_equal(found[0].account.uid, 0);
+	assert_string_equal(found[0].name, "root");
+	assert_int_equal(found[1].times, 1);
+	assert_int_equal(found[1].error, -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_known_user_has_what_the_database_says),
 		cmocka_unit_test(an_unknown_user_is_a_number_at_home_in_the_root_with_its_own_group_only),
+		cmocka_unit_test(a_user_is_found_by_name_and_a_name_that_is_none_is_an_error),
 		cmocka_unit_test(many_at_once_are_each_answered_once_and_with_their_own),
 	};
 

@@ -65,7 +65,7 @@ static const struct {
 	{ "", -EINVAL, "there is no verb" },
 	{ "\n", -EINVAL, "there is no verb" },
 	{ " \t\n ", -EINVAL, "there is no verb" },
-	{ "frobnicate", -EINVAL, "unknown verb frobnicate; valid are: start, join [SECONDS], terminate, kill, signal NAME" },
+	{ "frobnicate", -EINVAL, "unknown verb frobnicate; valid are: start, join [SECONDS], terminate [tree], kill [tree], signal NAME" },
 	{ "Start", -EINVAL, "unknown verb Start" },
 	{ "it's", -EINVAL, "unknown verb" },
 	{ "pid 5", -EINVAL, "pid can be read, not written" },

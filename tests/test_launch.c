@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -849,9 +850,126 @@ static int report(void)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- terms and cgroups ---- */
+
+static void terms_are_set_and_are_the_childs_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	struct launch_terms terms = {
+		.nice = 11,
+		.has_nice = 1,
+		.limit_count = 2,
+		.limits = { { .resource = RLIMIT_NOFILE, .soft = 33, .hard = 44 }, { .resource = RLIMIT_CORE } },
+	};
+	struct rlimit before, after;
+	int nice = getpriority(PRIO_PROCESS, 0);
+	SPEC(spec, "/bin/sh", "-c", "ulimit -Sn; ulimit -Hn; ulimit -c; cut -d' ' -f19 /proc/self/stat");
+
+	spec.terms = &terms;
+	getrlimit(RLIMIT_NOFILE, &before);
+	assert_string_equal(capture(fixture, &spec), "33\n44\n0\n11\n");
+	getrlimit(RLIMIT_NOFILE, &after);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(getpriority(PRIO_PROCESS, 0), nice);
+	terms.nice = nice;
+	spec.flags = LAUNCH_RAISES;
+	assert_non_null(strstr(capture(fixture, &spec), "33\n44\n0\n"));
+}
+
+/* No descriptor may be opened by the child any more, and the streams are there all the same. */
+static void the_limit_of_descriptors_does_not_hinder_the_launch(void **state)
+{
+	struct fixture *fixture = *state;
+	struct launch_terms terms = { .limit_count = 1, .limits = { { .resource = RLIMIT_NOFILE, .soft = 3, .hard = 3 } } };
+	SPEC(spec, fixture->self, "report");
+
+	spec.terms = &terms;
+	for (int raises = 0; raises <= 1; raises++) {
+		struct ptable_entry *entry;
+
+		spec.flags = raises ? LAUNCH_RAISES : 0;
+		entry = launch(fixture, &spec, 0);
+		assert_true(WIFEXITED(wait_for(entry)));
+	}
+}
+
+static void the_limit_that_cannot_be_set_is_told(void **state)
+{
+	struct fixture *fixture = *state;
+	struct launch_terms terms = {
+		.limit_count = 2,
+		.limits = { { .resource = RLIMIT_CORE }, { .resource = RLIMIT_NOFILE, .soft = 5, .hard = LAUNCH_UNLIMITED } },
+	};
+	SPEC(spec, "/bin/true");
+
+	spec.terms = &terms;
+	for (int raises = 0; raises <= 1; raises++) {
+		struct ptable_entry *entry;
+
+		spec.flags = raises ? LAUNCH_RAISES : 0;
+		entry = launch(fixture, &spec, -EPERM);
+		assert_int_equal(entry->step, LAUNCH_STEP_LIMITS);
+		assert_int_equal(entry->candidate, 1);
+	}
+}
+
+static void another_user_gets_no_more_than_it_may_unless_they_are_the_superusers(void **state)
+{
+	struct fixture *fixture = *state;
+	struct launch_terms terms = { .nice = getpriority(PRIO_PROCESS, 0) - 1, .has_nice = 1 };
+	struct ptable_entry *entry;
+	struct rlimit limit;
+	SPEC(spec, "/bin/true");
+
+	need_root();
+	getrlimit(RLIMIT_NICE, &limit);
+	if (limit.rlim_cur)
+		skip();
+	spec.flags = LAUNCH_AS_USER;
+	spec.uid = STRANGER;
+	spec.gid = STRANGERS_GROUP;
+	spec.terms = &terms;
+	entry = launch(fixture, &spec, -EACCES);
+	assert_int_equal(entry->step, LAUNCH_STEP_LIMITS);
+	assert_int_equal(entry->candidate, -1);
+	spec.flags |= LAUNCH_RAISES;
+	entry = launch(fixture, &spec, 0);
+	assert_int_equal(wait_for(entry), 0);
+}
+
+/* Plain files take the place of cgroup.procs here. */
+static void a_zero_is_written_to_each_cgroup_before_the_child_becomes_its_user(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *first = make_file(fixture, "first", "", 0600), *second = make_file(fixture, "second", "", 0600);
+	const char *const cgroups[] = { first, second, NULL }, *const wrong[] = { first, "/nowhere", NULL };
+	struct ptable_entry *entry;
+	SPEC(spec, "/bin/cat", first, second);
+
+	spec.cgroups = cgroups;
+	assert_string_equal(capture(fixture, &spec), "00");
+	spec.cgroups = wrong;
+	entry = launch(fixture, &spec, -ENOENT);
+	assert_int_equal(entry->step, LAUNCH_STEP_CGROUP);
+	assert_int_equal(entry->candidate, 1);
+	if (geteuid())
+		return;
+	spec.cgroups = cgroups;
+	spec.flags = LAUNCH_AS_USER;
+	spec.uid = STRANGER;
+	spec.gid = STRANGERS_GROUP;
+	entry = launch(fixture, &spec, 0);
+	wait_for(entry);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(terms_are_set_and_are_the_childs_alone),
+		TEST(the_limit_of_descriptors_does_not_hinder_the_launch),
+		TEST(the_limit_that_cannot_be_set_is_told),
+		TEST(another_user_gets_no_more_than_it_may_unless_they_are_the_superusers),
+		TEST(a_zero_is_written_to_each_cgroup_before_the_child_becomes_its_user),
 		TEST(launch_of_a_program_leaves_it_running_with_its_pid_and_time),
 		TEST(the_exit_status_is_the_programs_own),
 		TEST(launch_of_an_entry_that_is_not_launching_does_nothing),

@@ -79,6 +79,13 @@ static struct launch_spec some_spec(void)
 	static const char *const candidates[] = { "/bin/a", "/usr/bin/a", NULL };
 	static const char *const arguments[] = { "a", "", "two words", "\377\n", NULL };
 	static const char *const environment[] = { "A=1", "B=", NULL };
+	static const char *const cgroups[] = { "/sys/fs/cgroup/a/cgroup.procs", "b", NULL };
+	static const struct launch_terms terms = {
+		.nice = -20,
+		.has_nice = 1,
+		.limit_count = 2,
+		.limits = { { .resource = 7, .soft = 64, .hard = 128 }, { .resource = 0, .hard = LAUNCH_UNLIMITED } },
+	};
 
 	return (struct launch_spec){
 		.flags = LAUNCH_AS_USER,
@@ -91,6 +98,8 @@ static struct launch_spec some_spec(void)
 		.candidates = candidates,
 		.argv = arguments,
 		.envp = environment,
+		.terms = &terms,
+		.cgroups = cgroups,
 		.stdin_fd = -1,
 		.stdout_fd = -1,
 		.stderr_fd = -1,
@@ -121,6 +130,11 @@ static void assert_same_spec(const struct launch_spec *one, const struct launch_
 	assert_same_strings(one->candidates, other->candidates);
 	assert_same_strings(one->argv, other->argv);
 	assert_same_strings(one->envp, other->envp);
+	assert_int_equal(!one->terms, !other->terms);
+	if (one->terms)
+		assert_memory_equal(one->terms, other->terms, sizeof(*one->terms));
+	if (one->cgroups)
+		assert_same_strings(one->cgroups, other->cgroups);
 }
 
 /* There and back over the socket. */

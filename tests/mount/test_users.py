@@ -5,6 +5,8 @@ import fcntl
 import functools
 import os
 import pwd
+import re
+import resource
 import shutil
 import stat
 import subprocess
@@ -16,10 +18,12 @@ from harness import MS_BIND, Mount, Skip, leave_mount_namespace, main, system_mo
 from plain import (contains, errno_name, errno_of, expect_errno, in_child, read, same, value, wait_until, write)
 
 ALICE, BOB, GROUP, NOBODYS = 12345, 65534, 4242, 54321  # the last one has no account
+CAP_SYS_NICE, CAP_SYS_RESOURCE = 23, 24
 DENIED = (errno.EACCES, errno.EPERM)
 SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'error', 'result')
 PUBLIC = ('pid', 'ppid', 'alive', 'exitcode', 'state', 'status', 'wait', 'target', 'args', 'name', 'daemon')
-WRITABLE = ('target', 'args', 'kwargs', 'name', 'daemon', 'authkey', 'run', 'env', 'cwd', 'umask', 'ctl', 'stdin')
+WRITABLE = ('target', 'args', 'kwargs', 'name', 'daemon', 'authkey', 'run', 'env', 'cwd', 'umask', 'ctl', 'stdin',
+            'user', 'nice', 'limits', 'stop_signal', 'stop_timeout', 'timeout')
 
 
 def claim(function):
@@ -310,6 +314,105 @@ def a_result_is_written_inside_by_its_owner_alone(mp):
     expect_errno(errno.EPERM, lambda: as_alice(lambda: write(path + '/result', 'x')))
     expect_errno(errno.EPERM, lambda: write(path + '/result', 'x'))
     same(read(path + '/result'), 'alice\n')
+
+
+FACTS = 'cat /proc/self/status /proc/self/limits; cut -d" " -f19 /proc/self/stat; pwd; env'
+
+
+@claim
+def the_superuser_chooses_a_user_for_its_own_process(mp):
+    """user: a name or a number; the process runs as that user, with its groups and no_new_privs, as another user's would."""
+    for name, user in (('byname', 'procfs-mp-alice'), ('bynumber', str(ALICE))):
+        path = mp.run(name, '/bin/sh', ['-c', FACTS], user=user)
+        text = read(path + '/stdout')
+        status = dict(line.split(':\t', 1) for line in text.splitlines() if ':\t' in line)
+        same((status['Uid'].split(), status['Gid'].split(), sorted(status['Groups'].split()), status['NoNewPrivs']),
+             ([str(ALICE)] * 4, [str(ALICE)] * 4, sorted([str(GROUP), str(ALICE)]), '1'), user)
+        contains(text, '\n/\n', 'USER=procfs-mp-alice\n', 'HOME=/\n')
+        same((value(path + '/user'), os.stat(path).st_uid, value(path + '/exitcode')), (user, 0, '0'))
+        contains(read(path + '/status'), f'user: {user}\n')
+    path = mp.run('nobodys', '/bin/sh', ['-c', 'id -u; id -g; id -G'], user=str(NOBODYS))
+    same(read(path + '/stdout'), f'{NOBODYS}\n' * 3)
+    plain = mp.run('none', 'id', '-u', user='')
+    same((read(plain + '/stdout'), read(plain + '/user')), ('0\n', ''))
+
+
+@claim
+def a_user_that_is_none_is_refused(mp):
+    """An unknown name at the start, since a look-up may take long; what can be no name when it is written."""
+    path = mp.make('p', 'true', user='procfs-mp-nobody-knows')
+    expect_errno(errno.EINVAL, lambda: write(path + '/ctl', 'start'), 'no user', 'procfs-mp-nobody-knows', error_file=path + '/error')
+    for word in ('-1', '-alice', 'a b', 'a:b', '1x', '4294967295', '99999999999'):
+        expect_errno(errno.EINVAL, lambda: write(path + '/user', word), word, 'user', error_file=path + '/error')
+    same((value(path + '/user'), value(path + '/state')), ('procfs-mp-nobody-knows', 'initial'))
+    write(path + '/ctl', f'user {BOB}\nstart\njoin')
+    same(value(path + '/exitcode'), '0')
+    expect_errno(errno.EBUSY, lambda: write(path + '/user', '0'))
+
+
+@claim
+def nobody_else_chooses_a_user(mp):
+    """user is the superuser's, in a directory that the superuser made; chown is EPERM."""
+    path = as_alice(lambda: mp.make('alices', 'id', '-u'))
+    expect_errno(errno.EPERM, lambda: as_alice(lambda: write(path + '/user', str(ALICE))), 'superuser', error_file=path + '/error')
+    expect_errno(errno.EPERM, lambda: write(path + '/user', '0'), 'superuser', error_file=path + '/error')
+    expect_errno(DENIED, lambda: as_bob(lambda: write(path + '/user', str(BOB))))
+    roots = mp.make('roots', 'id', '-u')
+    expect_errno(DENIED, lambda: as_alice(lambda: write(roots + '/user', str(ALICE))))
+    expect_errno(errno.EPERM, lambda: os.chown(roots, ALICE, ALICE))
+    write(path + '/ctl', 'start\njoin')
+    same(read(path + '/stdout'), f'{ALICE}\n')
+
+
+@claim
+def another_users_limits_are_what_that_user_could_get(mp):
+    """Another user's directory never gets more than that user could; the superuser's does, also with a user."""
+    path = as_alice(lambda: mp.make('alices', '/bin/sh', ['-c', FACTS]))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    expect_errno(errno.EPERM, lambda: as_alice(lambda: write(path + '/limits', f'nofile 10:{most + 1}')), 'superuser', str(most),
+                 error_file=path + '/error')
+    if 20 - resource.getrlimit(resource.RLIMIT_NICE)[0] > -5:
+        expect_errno(errno.EPERM, lambda: as_alice(lambda: write(path + '/nice', '-5')), 'superuser', error_file=path + '/error')
+    as_alice(lambda: write(path + '/ctl', f'limits nofile 20:{most}\nnice 3\nstart\njoin'))
+    text = read(path + '/stdout')
+    assert re.search(rf'Max open files +20 +{most} ', text), text
+    contains(text, '\n3\n')
+    if most >= int(open('/proc/sys/fs/nr_open').read()):
+        most -= 1
+    capable = int(next(line for line in open('/proc/self/status') if line.startswith('CapEff:')).split()[1], 16)
+    if not capable >> CAP_SYS_RESOURCE & 1:
+        most -= 1  # not even root can raise it here
+    path = mp.run('raised', '/bin/sh', ['-c', FACTS], user=str(ALICE), nice='-5' if capable >> CAP_SYS_NICE & 1 else '5', limits=f'nofile 20:{most + 1}\nnproc 5000')
+    text = read(path + '/stdout')
+    assert re.search(rf'Max open files +20 +{most + 1} ', text), text
+    assert re.search(r'Max processes +5000 +5000 ', text), text
+    contains(text, '\n-5\n' if capable >> CAP_SYS_NICE & 1 else '\n5\n')
+
+
+@claim
+def a_tree_holds_nobody_who_only_says_so(mp):
+    """An orphan's environment is believed only about a process of the same user."""
+    path = mp.start('roots', 'sleep', '1000')
+    number = next(line for line in open(f"/proc/{value(path + '/pid')}/environ", 'rb').read().decode().split('\0')
+                  if line.startswith('PROCFS_MP_ID='))
+    liar = as_alice(lambda: mp.start('liar', '/bin/sh', ['-c', f'{number} setsid setsid -f sh -c "echo \\$\\$; exec sleep 1000" & wait']))
+    pid = int(wait_until(lambda: read(liar + '/stdout'), what='an orphan'))
+    write(path + '/ctl', 'kill tree\njoin')
+    contains(open(f'/proc/{pid}/stat').read(), '(sleep) S')
+    owner = mp.start('chosen', '/bin/sh', ['-c', 'setsid setsid -f sh -c "echo \\$\\$; exec sleep 1000" & wait; exec sleep 1000'],
+                     user=str(ALICE))
+    other = int(wait_until(lambda: read(owner + '/stdout'), what='an orphan'))
+    write(owner + '/ctl', 'kill tree\njoin')
+    wait_until(lambda: state_of(other) in 'ZX', what='the end of the orphan')
+    same(state_of(pid) in 'ZX', False)
+    os.kill(pid, 9)
+
+
+def state_of(pid):
+    try:
+        return open(f'/proc/{pid}/stat').read().rpartition(')')[2].split()[0]
+    except OSError:
+        return 'X'
 
 
 def user_mount(*options):
