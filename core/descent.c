@@ -3,8 +3,10 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -145,6 +147,33 @@ static int signal_one(const struct relative *relative, int signal_number)
 	return error;
 }
 
+/* Whoever is in a cgroup of the root's is in its tree, wherever its parents are. */
+static void take_members(const struct descent *descent, struct look *look)
+{
+	for (size_t i = 0; descent->cgroups && descent->cgroups[i]; i++) {
+		FILE *file = fopen(descent->cgroups[i], "re");
+		int pid;
+		while (file && fscanf(file, "%d", &pid) == 1) {
+			struct relative *relative = find(look, pid);
+			if (relative && !is_other(descent, pid))
+				relative->verdict = BELONGS;
+		}
+		if (file)
+			fclose(file);
+	}
+}
+
+/* At once, whatever they do; kernels before 5.14 don't have it. */
+static void kill_cgroup(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, "1", 1) != 1)
+		errno = 0;
+	close(fd);
+}
+
 struct felling {
 	const struct descent *descent;
 	int signal_number;
@@ -158,6 +187,7 @@ struct felling {
 static int pass(struct felling *felling)
 {
 	int error = look_around(felling->descent, &felling->look), fresh = 0;
+	take_members(felling->descent, &felling->look);
 	for (size_t i = 0; !error && i < felling->look.count; i++) {
 		struct relative *relative = &felling->look.relatives[i];
 		if (judge(felling->descent, &felling->look, relative) != BELONGS || relative->kin.state == 'Z' ||
@@ -195,6 +225,8 @@ static int signal_all(struct felling *felling, int signal_number)
 int descent_signal(const struct descent *descent, int signal_number, pid_t *denied)
 {
 	struct felling felling = { .descent = descent, .denied = denied };
+	if (signal_number == SIGKILL && descent->kill)
+		kill_cgroup(descent->kill);
 	if (signal_number == SIGKILL)
 		signal_all(&felling, SIGSTOP);
 	int error = signal_all(&felling, signal_number);

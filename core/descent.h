@@ -2,7 +2,7 @@
  * descent: all that descends from a managed process, found in /proc and signalled.
  *
  * A descendant is found by the chain of parents; one whose parent has ended is the keeper's child by then
- * and is found by its session, or by $PROCFS_MP_ID in its environment when it runs as the same user. It can take a while: for a
+ * and is found by its cgroup, by its session, or by $PROCFS_MP_ID in its environment when it runs as the same user. It can take a while: for a
  * thread of the pool, not for the loop. Must not know: processes as users see them, files.
  */
 #ifndef PROCFS_MP_DESCENT_H
@@ -20,6 +20,8 @@ struct descent {
 	pid_t keeper;
 	pid_t *others;       /* where other families begin: their pids, in ascending order; owned by whoever made it */
 	size_t other_count;
+	char *const *cgroups; /* cgroup.procs files whose members belong; NULL: none; NULL ends */
+	const char *kill;     /* cgroup.kill of the whole, or NULL */
 };
 
 /* Sends the signal to the root and to every descendant, again until nobody new is found (a bounded number of times). For

@@ -42,6 +42,7 @@ void manager_destroy(struct manager *manager)
 		return;
 	start_stop_listening(manager);
 	tree_forget(manager);
+	cgroups_destroy(manager->cgroups);
 	for (size_t i = 0; i < manager->used; i++) {
 		struct process *process = manager->roster[i].process;
 		if (!process)
@@ -351,6 +352,13 @@ void manager_set_start_method(struct manager *manager, enum start_method method)
 const struct surroundings *manager_surroundings(const struct manager *manager)
 {
 	return manager->config.surroundings;
+}
+
+struct cgroups *manager_cgroups(struct manager *manager)
+{
+	if (!manager->cgroups)
+		cgroups_create(manager->config.loop, "/proc/self/mountinfo", "/proc/self/cgroup", &manager->cgroups);
+	return manager->cgroups;
 }
 
 struct user *manager_user(struct manager *manager, uid_t uid)

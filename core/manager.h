@@ -118,6 +118,10 @@ const struct surroundings *manager_surroundings(const struct manager *manager);
 void manager_set_error(struct manager *manager, uid_t uid, const char *sentence);
 const char *manager_error(struct manager *manager, uid_t uid);
 
+/* Where control groups can be made, looked for once. Result: NULL without memory or without /proc. */
+struct cgroups;
+struct cgroups *manager_cgroups(struct manager *manager);
+
 /* ---- main processes ---- */
 
 /* The caller's program becomes a main process; opening again is the same session. Result: 0 and *out, -EPERM for an unidentified caller, -ESRCH, -ENOMEM. */

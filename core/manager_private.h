@@ -5,6 +5,7 @@
 #ifndef PROCFS_MP_MANAGER_PRIVATE_H
 #define PROCFS_MP_MANAGER_PRIVATE_H
 
+#include "core/cgroup.h"
 #include "core/manager.h"
 #include "core/message.h"
 
@@ -52,6 +53,7 @@ struct manager {
 	uv_poll_t *keeper;
 	int keeper_events; /* what it listens for: setting them again costs two system calls */
 	pid_t keeper_pid;
+	struct cgroups *cgroups; /* NULL until somebody asks for one */
 	LIST_HEAD(, tree_work) trees; /* core/tree */
 	STAILQ_HEAD(, start) unsent;
 

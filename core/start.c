@@ -36,6 +36,9 @@ static void describe_failure(const struct start *start, const struct ptable_entr
 	case LAUNCH_STEP_CWD:
 		refuse(why, ENOENT, "cannot enter the directory %s: %s", spec->cwd, reason);
 		break;
+	case LAUNCH_STEP_CGROUP:
+		refuse(why, EPERM, "cannot enter the cgroup %s: %s", spec->cgroups[entry->candidate], reason);
+		break;
 	case LAUNCH_STEP_LIMITS:
 		terms_describe_failure(start->process, entry, why);
 		break;
@@ -57,6 +60,7 @@ static void fail_start(struct manager *manager, struct process *process, int err
 	process->start = NULL;
 	LIST_REMOVE(process, beginning);
 	process_fail_start(process);
+	cgroups_leave(manager->cgroups, process->id);
 	stopping_on_over(process);
 	process->doomed = false;
 	process_set_error(process, sentence);
@@ -105,6 +109,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	process_set_usage(process, &entry->usage);
 	HASH_DELETE(by_pid, manager->pids, process);
 	stopping_on_over(process);
+	cgroups_leave(manager->cgroups, process->id);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;
 	ptable_release(manager->config.table, process->launch);
@@ -304,17 +309,40 @@ static int open_streams(struct process *process, struct launch_spec *spec)
 	return 0;
 }
 
-/* account: NULL for the mount's own user. */
-static int compose(struct start *start, const struct account *account)
+static void describe_composing(int error, struct refusal *why)
+{
+	refuse(why, -error, "cannot prepare the process: %s", strerror(-error));
+}
+
+static int enter_cgroup(struct manager *manager, struct process *process, struct launch_spec *spec, struct refusal *why)
+{
+	struct cgroup *group;
+	if (!process->terms || cgroup_wish_is_empty(&process->terms->wish))
+		return 0;
+	if (!manager_cgroups(manager))
+		return -ENOMEM;
+	int error = cgroups_make(manager->cgroups, process->id, process->run_count, &process->terms->wish, &group, why);
+	if (!error)
+		spec->cgroups = (const char *const *)group->entries;
+	return error;
+}
+
+/* account: NULL for the mount's own user. why: gets a sentence in every case of an error. */
+static int compose(struct start *start, const struct account *account, struct refusal *why)
 {
 	struct manager *manager = start->manager;
 	struct process *process = start->process;
 	int error = invocation_init(&start->invocation, process, manager->config.surroundings, account);
-	if (error)
+	if (error) {
+		describe_composing(error, why);
 		return error;
+	}
 	struct launch_spec *spec = &start->invocation.spec;
 	struct ptable_ref ref;
-	error = open_streams(process, spec);
+	error = enter_cgroup(manager, process, spec, why);
+	bool described = error && error != -ENOMEM;
+	if (!error)
+		error = open_streams(process, spec);
 	if (!error)
 		error = ptable_claim(manager->config.table, process->id, process->run_count, &ref);
 	if (error)
@@ -332,6 +360,8 @@ finish_invocation:
 		close(spec->stdin_fd);
 	if (error)
 		invocation_finish(&start->invocation);
+	if (error && !described)
+		describe_composing(error, why);
 	return error;
 }
 
@@ -342,11 +372,6 @@ static void begin_launch(struct start *start)
 		manager->oldest = kin_now();
 	STAILQ_INSERT_TAIL(&manager->unsent, start, link);
 	send_unsent(manager);
-}
-
-static void describe_composing(int error, struct refusal *why)
-{
-	refuse(why, -error, "cannot prepare the process: %s", strerror(-error));
 }
 
 static void on_account(void *context, int error, const struct account *account)
@@ -366,8 +391,8 @@ static void on_account(void *context, int error, const struct account *account)
 		error = refuse(&why, EINVAL, "there is no user named %s", start->process->terms->user);
 	else if (error)
 		refuse(&why, -error, "cannot look up user %u: %s", (unsigned)account->uid, strerror(-error));
-	else if ((error = compose(start, account)))
-		describe_composing(error, &why);
+	else
+		error = compose(start, account, &why);
 	if (error)
 		fail_start(manager, start->process, error, why.sentence);
 	else
@@ -398,6 +423,7 @@ int manager_start(struct manager *manager, struct process *process, const struct
 	if (error)
 		return error;
 	struct start *start = calloc(1, sizeof *start);
+	struct refusal why;
 	if (!start)
 		return -ENOMEM;
 	start->manager = manager;
@@ -407,14 +433,15 @@ int manager_start(struct manager *manager, struct process *process, const struct
 		struct account asked = { .uid = process->owner, .gid = process->group };
 		terms_asked_user(process, &asked);
 		error = account_look_up(manager->config.loop, &asked, on_account, start);
+		describe_composing(error, &why);
 	} else {
-		error = compose(start, NULL);
+		error = compose(start, NULL, &why);
 	}
 	if (error) {
 		process_fail_start(process);
+		cgroups_leave(manager->cgroups, process->id);
 		free(start);
-		describe_composing(error, caller->why ? caller->why : &(struct refusal){0});
-		return error;
+		return refuse(caller->why, -error, "%s", why.sentence);
 	}
 	process->start = start;
 	LIST_INSERT_HEAD(&manager->beginning, process, beginning);

@@ -41,8 +41,10 @@ struct terms *terms_of(struct process *process)
 {
 	if (!process->terms) {
 		process->terms = calloc(1, sizeof *process->terms);
-		if (process->terms)
-			process->terms->runs_as = process->owner;
+		if (!process->terms)
+			return NULL;
+		process->terms->runs_as = process->owner;
+		cgroup_wish_init(&process->terms->wish);
 	}
 	return process->terms;
 }

@@ -10,12 +10,14 @@
 #include <stdbool.h>
 
 #include "core/account.h"
+#include "core/cgroup.h"
 #include "core/launch.h"
 #include "core/process.h"
 #include "core/text.h"
 
 struct terms {
 	struct launch_terms launch;
+	struct cgroup_wish wish;
 	char *user;    /* a name or a number; NULL: whoever made the directory */
 	uid_t runs_as; /* since the last start, when there is a user */
 };

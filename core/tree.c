@@ -15,6 +15,8 @@ struct tree_work {
 	struct manager *manager; /* NULL: it is gone */
 	uint64_t id;
 	struct descent descent;
+	char *cgroups[CGROUP_KINDS + 1];
+	char *kill;
 	int signal_number;
 	int error;
 	pid_t denied;
@@ -26,6 +28,15 @@ static void on_work(uv_work_t *work)
 {
 	struct tree_work *tree = work->data;
 	tree->error = descent_signal(&tree->descent, tree->signal_number, &tree->denied);
+}
+
+static void destroy(struct tree_work *tree)
+{
+	for (int i = 0; i < CGROUP_KINDS; i++)
+		free(tree->cgroups[i]);
+	free(tree->kill);
+	free(tree->descent.others);
+	free(tree);
 }
 
 static void describe(const struct tree_work *tree, struct process *process)
@@ -50,8 +61,7 @@ static void on_after_work(uv_work_t *work, int status)
 			describe(tree, process);
 		waiters_tell(&tree->waiters, tree->error);
 	}
-	free(tree->descent.others);
-	free(tree);
+	destroy(tree);
 }
 
 static int compare(const void *left, const void *right)
@@ -100,6 +110,19 @@ static void find_root(struct manager *manager, const struct process *process, st
 	descent->root_start = kin.start;
 }
 
+/* Copies: the group may be removed while the thread still looks. */
+static void find_cgroup(struct manager *manager, const struct process *process, struct tree_work *tree)
+{
+	const struct cgroup *group = manager->cgroups ? cgroups_find(manager->cgroups, process->id) : NULL;
+	if (!group)
+		return;
+	for (int i = 0; group->entries[i]; i++)
+		tree->cgroups[i] = strdup(group->entries[i]);
+	tree->kill = group->kill ? strdup(group->kill) : NULL;
+	tree->descent.cgroups = tree->cgroups;
+	tree->descent.kill = tree->kill;
+}
+
 int manager_signal_tree(struct manager *manager, struct process *process, int signal_number, const struct caller *caller,
 			struct waiter *waiter)
 {
@@ -117,12 +140,12 @@ int manager_signal_tree(struct manager *manager, struct process *process, int si
 	tree->descent.keeper = manager->keeper_pid;
 	LIST_INIT(&tree->waiters);
 	find_root(manager, process, &tree->descent);
+	find_cgroup(manager, process, tree);
 	int error = list_others(manager, process, &tree->descent);
 	if (!error)
 		error = uv_queue_work(manager->config.loop, &tree->work, on_work, on_after_work);
 	if (error) {
-		free(tree->descent.others);
-		free(tree);
+		destroy(tree);
 		return error;
 	}
 	LIST_INSERT_HEAD(&manager->trees, tree, link);

@@ -151,6 +151,66 @@ int nice_store(const struct view *view, const char *bytes, size_t size)
 	return 0;
 }
 
+/* ---- control groups ---- */
+
+static int show_wish(const struct view *view, enum cgroup_kind kind, struct text *out)
+{
+	struct cgroup_wish wish;
+	cgroup_wish_init(&wish);
+	cgroup_wish_show(view->process->terms ? &view->process->terms->wish : &wish, kind, out);
+	return text_status(out);
+}
+
+/* What can't be had is refused now, not ignored later. */
+static int store_wish(const struct view *view, enum cgroup_kind kind, const char *bytes, size_t size)
+{
+	char word[WORD_ROOM];
+	struct cgroup_wish wish;
+	struct refusal *why = view->caller->why;
+	int error = copy_word(view, bytes, size, word);
+	cgroup_wish_init(&wish);
+	if (!error)
+		error = cgroup_wish_parse(&wish, kind, word, why);
+	if (!error && wish.limits[kind] != CGROUP_MAX) {
+		struct cgroups *cgroups = manager_cgroups(view->manager);
+		error = cgroups ? cgroups_check(cgroups, kind, why) : -ENOMEM;
+	}
+	if (error || view->check)
+		return error;
+	struct terms *terms = terms_of(view->process);
+	return terms ? cgroup_wish_parse(&terms->wish, kind, word, why) : -ENOMEM;
+}
+
+int memory_max_show(const struct view *view, struct text *out)
+{
+	return show_wish(view, CGROUP_MEMORY, out);
+}
+
+int memory_max_store(const struct view *view, const char *bytes, size_t size)
+{
+	return store_wish(view, CGROUP_MEMORY, bytes, size);
+}
+
+int cpu_max_show(const struct view *view, struct text *out)
+{
+	return show_wish(view, CGROUP_CPU, out);
+}
+
+int cpu_max_store(const struct view *view, const char *bytes, size_t size)
+{
+	return store_wish(view, CGROUP_CPU, bytes, size);
+}
+
+int pids_max_show(const struct view *view, struct text *out)
+{
+	return show_wish(view, CGROUP_PIDS, out);
+}
+
+int pids_max_store(const struct view *view, const char *bytes, size_t size)
+{
+	return store_wish(view, CGROUP_PIDS, bytes, size);
+}
+
 /* ---- whose it is ---- */
 
 int user_show(const struct view *view, struct text *out)
@@ -195,6 +255,14 @@ static void add_limits(const struct view *view, struct text *out)
 			out->data[i] = ',';
 }
 
+static void add_wishes(const struct view *view, struct text *out)
+{
+	static int (*const SHOWS[])(const struct view *, struct text *) = { memory_max_show, cpu_max_show, pids_max_show };
+	for (enum cgroup_kind kind = 0; kind < CGROUP_KINDS; kind++)
+		if (view->process->terms->wish.limits[kind] != CGROUP_MAX)
+			add_line(view, out, cgroup_kind_name(kind), SHOWS[kind]);
+}
+
 void terms_add_status(const struct view *view, struct text *out)
 {
 	add_line(view, out, "timeout", timeout_show);
@@ -203,6 +271,7 @@ void terms_add_status(const struct view *view, struct text *out)
 	add_line(view, out, "user", user_show);
 	if (view->process->terms) {
 		add_limits(view, out);
+		add_wishes(view, out);
 		if (view->process->terms->launch.has_nice)
 			add_line(view, out, "nice", nice_show);
 	}

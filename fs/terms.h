@@ -14,6 +14,14 @@ int timeout_show(const struct view *view, struct text *out);
 int limits_show_lines(const struct view *view, struct text *out);
 int nice_show(const struct view *view, struct text *out);
 
+int cpu_max_show(const struct view *view, struct text *out);
+int memory_max_show(const struct view *view, struct text *out);
+int pids_max_show(const struct view *view, struct text *out);
+
+int cpu_max_store(const struct view *view, const char *bytes, size_t size);
+int memory_max_store(const struct view *view, const char *bytes, size_t size);
+int pids_max_store(const struct view *view, const char *bytes, size_t size);
+
 int user_show(const struct view *view, struct text *out);
 
 int user_store(const struct view *view, const char *bytes, size_t size);

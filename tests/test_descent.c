@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include <sys/stat.h>
+
 #include "core/descent.h"
 #include "core/kin.h"
 #include "core/tree.h"
@@ -111,6 +113,58 @@ static void where_another_family_begins_nothing_is_touched(void **state)
 	kill(people[1], SIGKILL);
 }
 
+/* In the first cgroup v2 there is, if it lets us make one. */
+static bool make_group(char path[static 256])
+{
+	char line[1024], mountpoint[128] = "";
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+
+	while (file && !*mountpoint && fgets(line, sizeof(line), file))
+		if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s %*s %127s", mountpoint) != 1)
+			*mountpoint = '\0';
+	if (file)
+		fclose(file);
+	snprintf(path, 256, "%s/procfs-mp-test-%d", mountpoint, (int)getpid());
+	return *mountpoint && mkdir(path, 0755) == 0;
+}
+
+static void put_into(const char *group, pid_t pid)
+{
+	char path[300];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fprintf(file, "%d", (int)pid);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void who_is_in_a_cgroup_of_the_tree_is_reached_wherever_it_is(void **state)
+{
+	struct world *world = *state;
+	char group[256], entry[300], killing[300];
+	char *const entries[] = { entry, NULL };
+	pid_t denied;
+
+	if (!make_group(group))
+		skip();
+	snprintf(entry, sizeof(entry), "%s/cgroup.procs", group);
+	snprintf(killing, sizeof(killing), "%s/cgroup.kill", group);
+	for (int kill_file = 0; kill_file <= 1; kill_file++) {
+		pid_t stranger = world_spawn(world), root = world_spawn(world);
+		struct descent descent = of(root);
+
+		put_into(group, stranger);
+		descent.cgroups = entries;
+		descent.kill = kill_file ? killing : NULL;
+		assert_int_equal(descent_signal(&descent, SIGKILL, &denied), 0);
+		assert_int_equal(WTERMSIG(world_reap(world, stranger)), SIGKILL);
+		assert_int_equal(WTERMSIG(world_reap(world, root)), SIGKILL);
+	}
+	assert_int_equal(rmdir(group), 0);
+}
+
 static void a_reused_pid_is_not_the_root(void **state)
 {
 	struct world *world = *state;
@@ -169,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(children_and_orphans_of_the_session_are_reached_and_nobody_else),
 		IN_WORLD(where_another_family_begins_nothing_is_touched),
+		IN_WORLD(who_is_in_a_cgroup_of_the_tree_is_reached_wherever_it_is),
 		IN_WORLD(a_reused_pid_is_not_the_root),
 		IN_WORLD(a_tree_is_signalled_off_the_loop_and_its_waiter_told),
 		IN_WORLD(a_manager_may_go_while_a_tree_is_looked_for),

@@ -451,6 +451,23 @@ def in_a_users_mount_nobody_else_can_make_a_process():
 
 
 @claim
+def what_a_users_mount_cannot_have_is_refused_and_not_ignored():
+    """memory_max, cpu_max, pids_max: EOPNOTSUPP with a sentence where no control group can be made."""
+    with user_mount() as mp:
+        path = as_bob(lambda: mp.make('p', 'true'))
+        for file in ('memory_max', 'cpu_max', 'pids_max'):
+            code = as_bob(lambda: errno_of(write, f'{path}/{file}', '100000'))
+            if code == 0:
+                raise Skip('here every user can make control groups')
+            same(code, errno.EOPNOTSUPP, file)
+            contains(as_bob(lambda: read(path + '/error')), file, 'cgroup')
+            same(as_bob(lambda: value(f'{path}/{file}')).split()[0], 'max')
+        as_bob(lambda: write(path + '/ctl', 'memory_max max\nstart\njoin'))
+        expect_errno(errno.EPERM, lambda: as_bob(lambda: write(mp.make('q', 'true') + '/user', str(BOB))))
+        as_bob(lambda: [os.rmdir(mp(name)) for name in ('p', 'q')])
+
+
+@claim
 def a_users_mount_is_unmounted_with_fusermount():
     """Unmounting ends the mount, also an ordinary user's."""
     with user_mount() as mp:
