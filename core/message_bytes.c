@@ -1,8 +1,12 @@
 #include "core/message_bytes.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+static_assert(sizeof(struct message_head) == 18 * sizeof(uint32_t), "padding would travel");
+static_assert(sizeof(struct launch_terms) == 16 + LAUNCH_LIMITS_MAX * 24, "padding would travel");
 
 static size_t measure(const char *const *strings, uint32_t *count)
 {
@@ -30,6 +34,11 @@ static char *append_all(char *at, const char *const *strings)
 	return at;
 }
 
+static size_t terms_size(const struct message_head *head)
+{
+	return head->has_terms ? sizeof(struct launch_terms) : 0;
+}
+
 int message_bytes_measure(struct message_head *head, struct ptable_ref ref, const struct launch_spec *spec)
 {
 	size_t size = spec->cwd ? strlen(spec->cwd) + 1 : 0;
@@ -53,15 +62,10 @@ int message_bytes_measure(struct message_head *head, struct ptable_ref ref, cons
 		size += measure(spec->cgroups, &head->cgroup_count);
 	if (spec->group_count > MESSAGE_GROUPS_MAX)
 		return -E2BIG;
-	if (size > MESSAGE_LAUNCH_MAX - sizeof(*head) - sizeof(*spec->terms) - spec->group_count * sizeof(gid_t))
+	if (size > MESSAGE_LAUNCH_MAX - sizeof(*head) - terms_size(head) - spec->group_count * sizeof(gid_t))
 		return -E2BIG;
 	head->strings_size = (uint32_t)size;
 	return 0;
-}
-
-static size_t terms_size(const struct message_head *head)
-{
-	return head->has_terms ? sizeof(struct launch_terms) : 0;
 }
 
 size_t message_bytes_size(const struct message_head *head)
@@ -101,7 +105,7 @@ static bool head_is_sound(const struct message_head *head, size_t size)
 	return head->kind == MESSAGE_LAUNCH && head->index < PTABLE_CAPACITY && head->index != PTABLE_COMMAND &&
 	       !(head->flags & ~(uint32_t)(LAUNCH_AS_USER | LAUNCH_FOREGROUND | LAUNCH_RAISES)) && !(head->umask & ~0777U) &&
 	       head->streams < 1U << MESSAGE_STREAMS && head->memory <= 1 && head->has_cwd <= 1 &&
-	       head->has_terms <= 1 && head->zero == 0 && size >= fixed &&
+	       head->has_terms <= 1 && size >= fixed &&
 	       size <= MESSAGE_LAUNCH_MAX && head->group_count <= MESSAGE_GROUPS_MAX &&
 	       head->group_count * sizeof(gid_t) <= rest &&
 	       head->strings_size == rest - head->group_count * sizeof(gid_t) && strings <= head->strings_size;
@@ -185,7 +189,8 @@ int message_decode_launch(const void *bytes, size_t size, struct message_receive
 	if (!head_is_sound(&head, size))
 		return -EPROTO;
 	/* Pointers first, for their alignment; each of the four vectors ends with NULL. */
-	pointers_size = ((size_t)head.candidate_count + head.argument_count + head.environment_count + head.cgroup_count + 4) * sizeof(char *);
+	pointers_size = (size_t)head.candidate_count + head.argument_count + head.environment_count + head.cgroup_count + 4;
+	pointers_size *= sizeof(char *);
 	rest = size - sizeof(head);
 	launch.size = pointers_size + rest;
 	launch.memory = malloc(launch.size);
@@ -196,7 +201,8 @@ int message_decode_launch(const void *bytes, size_t size, struct message_receive
 	reader.slot = launch.memory;
 	reader.at = payload + terms_size(&head) + head.group_count * sizeof(gid_t);
 	reader.end = payload + rest;
-	if (!read_spec(&launch.spec, &head, &reader) || (head.has_terms && !terms_are_sound((const void *)payload))) {
+	if (!read_spec(&launch.spec, &head, &reader) ||
+	    (head.has_terms && !terms_are_sound((const void *)payload))) {
 		free(launch.memory);
 		return -EPROTO;
 	}

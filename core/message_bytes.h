@@ -31,7 +31,6 @@ struct message_head {
 	uint32_t environment_count;
 	uint32_t cgroup_count;
 	uint32_t has_terms;
-	uint32_t zero;
 	uint32_t strings_size;
 };
 

@@ -433,7 +433,8 @@ int manager_start(struct manager *manager, struct process *process, const struct
 		struct account asked = { .uid = process->owner, .gid = process->group };
 		terms_asked_user(process, &asked);
 		error = account_look_up(manager->config.loop, &asked, on_account, start);
-		describe_composing(error, &why);
+		if (error)
+			describe_composing(error, &why);
 	} else {
 		error = compose(start, NULL, &why);
 	}

@@ -456,15 +456,19 @@ static void a_launch_without_room_gives_eagain_and_can_be_sent_later(void **stat
 /* Reads all that a spec points to; the strings can't be longer than what they came from. */
 static size_t measure(const struct launch_spec *spec)
 {
-	const char *const *const vectors[] = { spec->candidates, spec->argv, spec->envp };
+	const char *const *const vectors[] = { spec->candidates, spec->argv, spec->envp, spec->cgroups };
 	size_t size = spec->cwd ? strlen(spec->cwd) + 1 : 0;
 	gid_t any = 0;
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		for (const char *const *at = vectors[i]; *at; at++)
 			size += strlen(*at) + 1;
 	for (uint32_t i = 0; i < spec->group_count; i++)
 		any |= spec->groups[i];
+	for (uint32_t i = 0; spec->terms && i < spec->terms->limit_count; i++) {
+		assert_in_range(spec->terms->limits[i].resource, 0, RLIM_NLIMITS - 1);
+		assert_true(spec->terms->limits[i].soft <= spec->terms->limits[i].hard);
+	}
 	assert_in_range(any, 0, UINT32_MAX);
 	return size + spec->group_count * sizeof(gid_t);
 }
@@ -490,7 +494,7 @@ static void a_launch_cut_or_lengthened_anywhere_gives_eproto(void **state)
 {
 	struct launch_spec spec = some_spec();
 	struct message_launch launch;
-	char longer[512] = { 0 };
+	char longer[1024] = { 0 };
 
 	(void)state;
 	assert_int_equal(message_launch_init(&launch, some_ref, &spec), 0);

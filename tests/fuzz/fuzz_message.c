@@ -75,6 +75,9 @@ static void decode(const void *bytes, size_t size)
 	check_list(&launch, launch.spec.candidates, head.candidate_count);
 	check_list(&launch, launch.spec.argv, head.argument_count);
 	check_list(&launch, launch.spec.envp, head.environment_count);
+	check_list(&launch, launch.spec.cgroups, head.cgroup_count);
+	require(!launch.spec.terms == !head.has_terms, "terms are there when the head says so");
+	require(!head.has_terms || launch.spec.terms->limit_count <= LAUNCH_LIMITS_MAX, "limits have room");
 	check_same(&launch, bytes, size);
 	free(launch.memory);
 }
@@ -82,7 +85,7 @@ static void decode(const void *bytes, size_t size)
 /* The first bytes say how many of each there are; the rest are groups and strings. */
 static void decode_behind_a_head(const uint8_t *data, size_t size)
 {
-	enum { COUNTS = 5 };
+	enum { COUNTS = 6 };
 	struct message_head head = { .kind = MESSAGE_LAUNCH, .index = 1, .generation = 7, .umask = 022 };
 	char *bytes;
 
@@ -91,12 +94,15 @@ static void decode_behind_a_head(const uint8_t *data, size_t size)
 	head.has_cwd = data[0] & 1;
 	head.streams = data[0] >> 1 & 7;
 	head.memory = data[0] >> 4 & 1;
+	head.has_terms = data[0] >> 5 & 1;
 	head.group_count = data[1] & 7;
 	head.candidate_count = data[2];
 	head.argument_count = data[3];
 	head.environment_count = data[4];
+	head.cgroup_count = data[5];
 	size -= COUNTS;
-	head.strings_size = (uint32_t)(size - head.group_count * sizeof(gid_t));
+	head.strings_size = (uint32_t)(size - head.group_count * sizeof(gid_t) -
+				       (head.has_terms ? sizeof(struct launch_terms) : 0));
 	bytes = malloc(sizeof(head) + size);
 	if (!bytes)
 		return;
