@@ -3,8 +3,9 @@
 import errno
 import os
 import signal
+import subprocess
 
-from harness import PYTHON, claim, main
+from harness import PYTHON, TOP, claim, main
 from plain import errno_of, expect_errno, read, same, value, wait_until, write
 
 # What a process leaves around it: a child, one in a session of its own, an orphan, an orphan in a session of its own.
@@ -193,6 +194,19 @@ def a_paused_tree_can_be_killed(mp):
     os.kill(pids['daemon'], signal.SIGSTOP)
     write(path + '/ctl', 'kill tree\njoin')
     wait_until(lambda: alive(pids) == [], what='no descendant')
+
+
+@claim
+def the_example_leaves_nothing(mp):
+    """tools/examples/leave-nothing."""
+    script = 'setsid sleep 1000 >/dev/null & echo $!; setsid setsid -f sh -c "echo \\$\\$; exec sleep 1000 >/dev/null"; exit 3'
+    done = subprocess.run([TOP + '/tools/examples/leave-nothing', '/bin/sh', '-c', script],
+                          env=dict(os.environ, PROCFS_MP=mp.path), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    same(done.returncode, 3)
+    assert done.stdout.split(), 'nobody was left behind'
+    for pid in map(int, done.stdout.split()):
+        wait_until(lambda: not runs(pid), what=f'the end of {pid}')
+    same(mp.names(), [])
 
 
 main()

@@ -168,7 +168,7 @@ def the_example_limits_the_time_of_a_program(mp):
     example = [TOP + '/tools/examples/time-limit']
     environment = dict(os.environ, PROCFS_MP=mp.path)
     for words, code, output in ((['60', 'echo', 'two  words', 'x'], 0, b'two  words x\n'), (['0.1', 'sleep', '1000'], 124, b''),
-                                (['60', 'false'], 1, b'')):
+                                (['60', 'false'], 1, b''), (['60', '/bin/sh', '-c', 'kill -9 $$'], 137, b'')):
         done = subprocess.run(example + words, env=environment, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         same((done.returncode, done.stdout), (code, output), ' '.join(words))
     same(mp.names(), [])
