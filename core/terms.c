@@ -113,7 +113,7 @@ bool terms_asked_user(const struct process *process, struct account *out)
 
 /* ---- limits ---- */
 
-static const char *name_of(unsigned resource)
+const char *limit_name(unsigned resource)
 {
 	for (size_t i = 0; i < LIMIT_COUNT; i++)
 		if (LIMITS[i].resource == resource)
@@ -158,9 +158,9 @@ static int parse_amounts(char *words, struct launch_limit *out, struct refusal *
 	}
 	if (!valid)
 		return refuse(why, EINVAL, "'%s' is no limit for %s; valid are SOFT:HARD or one for both, each a number or %s", words,
-			      name_of(out->resource), UNLIMITED);
+			      limit_name(out->resource), UNLIMITED);
 	if (out->soft > out->hard)
-		return refuse(why, EINVAL, "the soft limit of %s cannot be above its hard limit: '%s'", name_of(out->resource), words);
+		return refuse(why, EINVAL, "the soft limit of %s cannot be above its hard limit: '%s'", limit_name(out->resource), words);
 	return 0;
 }
 
@@ -228,7 +228,7 @@ static void show_amount(uint64_t amount, struct text *out)
 
 static void show_limit(const struct launch_limit *limit, struct text *out)
 {
-	text_printf(out, "%s ", name_of(limit->resource));
+	text_printf(out, "%s ", limit_name(limit->resource));
 	show_amount(limit->soft, out);
 	text_add(out, ":");
 	show_amount(limit->hard, out);
@@ -267,7 +267,7 @@ int limits_check(const struct launch_terms *terms, bool superusers, struct refus
 		struct text most = {0};
 		show_amount(now.rlim_max, &most);
 		char *amount = text_take(&most, NULL);
-		int error = refuse(why, EPERM, "%s raise the hard limit of %s above %s", who_can(superusers), name_of(limit->resource),
+		int error = refuse(why, EPERM, "%s raise the hard limit of %s above %s", who_can(superusers), limit_name(limit->resource),
 				   amount ? amount : "what it is");
 		free(amount);
 		return error;

@@ -39,6 +39,8 @@ uid_t terms_user(const struct process *process);
 /* Lines of `NAME SOFT:HARD` or `NAME BOTH`; the last about a name wins. Replaces the limits in *out.
  * Result: 0; -EINVAL with a sentence, and *out unchanged. */
 int limits_parse(const char *bytes, size_t size, struct launch_terms *out, struct refusal *why);
+/* As setrlimit(2) names it, without RLIMIT_ and in lower case. */
+const char *limit_name(unsigned resource);
 void limits_show(const struct launch_terms *terms, struct text *out);
 
 /* What is sure to be refused at the start, which raises hard limits for the superuser's own processes alone and when it

@@ -1,4 +1,5 @@
 #include "fs/known.h"
+#include "fs/terms.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -237,6 +238,7 @@ int status_json_show(const struct view *view, struct text *out)
 	add_text(&json, "cwd", &cwd);
 	umask_show(view, &umask);
 	add_text(&json, "umask", &umask);
+	terms_add_json(view, &json);
 	add_usage(&json, view);
 	add_boolean(&json, "exact", !json.replaced);
 	json_close(&json, '}');

@@ -5,6 +5,7 @@
 #ifndef PROCFS_MP_TERMS_H
 #define PROCFS_MP_TERMS_H
 
+#include "core/json.h"
 #include "fs/files.h"
 
 int stop_signal_show(const struct view *view, struct text *out);
@@ -34,5 +35,7 @@ int timeout_store(const struct view *view, const char *bytes, size_t size);
 
 /* What status says of all that was set. */
 void terms_add_status(const struct view *view, struct text *out);
+/* Members of an object that is open: every key is always there, null when nothing was set. */
+void terms_add_json(const struct view *view, struct json *json);
 
 #endif

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a process may use: limits by name, nice."""
 import errno
+import json
 import os
 import re
 import resource
@@ -25,6 +26,7 @@ def limits_in(text):
     return {name: found[title] for name, title in NAMES.items()}
 
 
+UNLIMITED = resource.getrlimit(resource.RLIMIT_AS)[1] == resource.RLIM_INFINITY
 CAPABILITIES = {'CAP_SYS_NICE': 23, 'CAP_SYS_RESOURCE': 24}
 PR_CAPBSET_DROP = 24
 
@@ -113,6 +115,20 @@ def nice_is_its_priority(mp):
     write(mp('fresh', 'nice'), '5')
     write(mp('fresh', 'nice'), '')
     same(value(mp('fresh', 'nice')), str(own))
+
+
+@claim
+def status_json_says_all_of_it(mp):
+    """status.json: every key is always there, null for what is not set."""
+    plain = json.loads(read(mp.make('plain', 'true') + '/status.json'))
+    same([plain[key] for key in ('stop_signal', 'stop_timeout', 'timeout', 'timed_out', 'user', 'nice', 'limits', 'memory_max',
+                                 'cpu_max', 'pids_max')], ['TERM', 10, None, False, None, None, {}, None, [None, 100000], None])
+    path = mp.start('p', 'sleep', '1000', stop_signal='RTMIN+1', stop_timeout='0.5', timeout='0.1', nice='4',
+                    limits='nofile 64:128\nas 3000000000:unlimited' if UNLIMITED else 'nofile 64:128')
+    value(path + '/wait')
+    got = json.loads(read(path + '/status.json'))
+    same([got[key] for key in ('stop_signal', 'stop_timeout', 'timeout', 'timed_out', 'nice', 'limits')],
+         ['RTMIN+1', 0.5, 0.1, True, 4, {'nofile': [64, 128], **({'as': [3000000000, None]} if UNLIMITED else {})}])
 
 
 @claim
