@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/terms.h"
 #include "fs/private.h"
 
 /* struct fuse_open_out of the kernel's include/uapi/linux/fuse.h: libfuse 3.14 cannot say the last two flags. */
@@ -25,10 +26,17 @@ enum open_flag {
 
 /* ---- who may ---- */
 
+/* What is written from inside belongs to the process's user too, when the superuser chose one. */
+static bool owns_row(const struct target *target)
+{
+	return manager_may(target->process, &target->caller) ||
+	       (target->row->permit && target->caller.uid == terms_user(target->process));
+}
+
 int io_check_write(struct target *target)
 {
 	const struct row *row = target->row;
-	bool owns = target->process ? manager_may(target->process, &target->caller) :
+	bool owns = target->process ? owns_row(target) :
 		    target->caller.uid == 0 || target->caller.uid == target->server->surroundings.uid;
 	if (!row_is_writable(row))
 		return refuse(&target->why, EACCES, "%s can be read, not written", row->name);
@@ -41,7 +49,7 @@ static int check_open(struct target *target, int flags)
 {
 	if (!target->row || target->row->kind != ROW_FILE)
 		return -EISDIR;
-	if ((target->row->flags & ROW_SECRET) && !manager_may(target->process, &target->caller))
+	if ((target->row->flags & ROW_SECRET) && !owns_row(target))
 		return refuse(&target->why, EACCES, "%s is its owner's secret", target->row->name);
 	return is_writing(flags) ? io_check_write(target) : 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/terms.h"
 #include "fs/lock.h"
 #include "fs/private.h"
 
@@ -110,6 +111,8 @@ int target_stat(struct target *target, struct stat *out)
 		.st_blksize = 4096,
 		.st_atim = target->process ? target->process->created : server->mounted,
 	};
+	if (target->process && target->row && target->row->permit)
+		out->st_uid = terms_user(target->process);
 	out->st_mtim = out->st_ctim = out->st_atim;
 	/* A directory's times stay: its attributes are cached. */
 	bool moves = target->row && target->row->kind != ROW_DIRECTORY;

@@ -338,6 +338,17 @@ def the_superuser_chooses_a_user_for_its_own_process(mp):
 
 
 @claim
+def a_process_with_a_user_leaves_its_result(mp):
+    """result is written from inside also by a user that the superuser chose, and is nobody else's."""
+    path = mp.run('p', '/bin/sh', ['-c', 'echo "$(id -u)" > "$PROCFS_MP/self/result"'], user=str(ALICE))
+    same((value(path + '/exitcode'), read(path + '/result')), ('0', f'{ALICE}\n'))
+    for file in ('result', 'stdout'):
+        expect_errno(DENIED, lambda: as_bob(lambda: read(f'{path}/{file}')))
+    expect_errno(DENIED, lambda: as_alice(lambda: read(path + '/stdout')))
+    expect_errno(errno.EPERM, lambda: as_alice(lambda: write(path + '/result', 'outside')), error_file=path + '/error')
+
+
+@claim
 def a_user_that_is_none_is_refused(mp):
     """An unknown name at the start, since a look-up may take long; what can be no name when it is written."""
     path = mp.make('p', 'true', user='procfs-mp-nobody-knows')
