@@ -108,6 +108,7 @@ static const struct row PROCESS_ROWS[] = {
 	{ .name = "nice", .flags = ROW_FROZEN, .largest = A_WORD, .show = nice_show, .store = nice_store,
 	  .help = "its priority, -20 to 19" },
 	{ .name = "limits", .flags = ROW_FROZEN, .largest = A_PATH, .show = limits_show_lines, .store = limits_store,
+	  .former = limits_former,
 	  .help = "what it may use: NAME SOFT:HARD a line, as setrlimit(2) names them" },
 };
 

@@ -110,6 +110,13 @@ int limits_show_lines(const struct view *view, struct text *out)
 	return text_status(out);
 }
 
+int limits_former(const struct view *view, const char *bytes, size_t size, struct text *out)
+{
+	(void)bytes;
+	(void)size;
+	return limits_show_lines(view, out);
+}
+
 int limits_store(const struct view *view, const char *bytes, size_t size)
 {
 	struct launch_terms parsed = {0};

@@ -26,6 +26,8 @@ int pids_max_store(const struct view *view, const char *bytes, size_t size);
 int user_show(const struct view *view, struct text *out);
 
 int user_store(const struct view *view, const char *bytes, size_t size);
+/* Its lines, each whole: more come behind them. */
+int limits_former(const struct view *view, const char *bytes, size_t size, struct text *out);
 int limits_store(const struct view *view, const char *bytes, size_t size);
 int nice_store(const struct view *view, const char *bytes, size_t size);
 
