@@ -212,11 +212,19 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	return 0;
 }
 
-int manager_remove(struct manager *manager, struct process *process, struct refusal *why)
+int manager_check_remove(const struct process *process, struct refusal *why)
 {
 	if (process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING)
 		return refuse(why, EBUSY, "Cannot close a process while it is still running. "
 					  "You should first call join() or terminate().");
+	return 0;
+}
+
+int manager_remove(struct manager *manager, struct process *process, struct refusal *why)
+{
+	int error = manager_check_remove(process, why);
+	if (error)
+		return error;
 	size_t i = roster_position(manager, process->id);
 	manager->roster[i].process = NULL;
 	manager->holes++;
@@ -248,6 +256,13 @@ int manager_join(struct manager *manager, struct process *process, const struct 
 		return refuse(caller->why, ESRCH, "can only join a started process");
 	if (manager_inside(manager, caller, NULL) == process)
 		return refuse(caller->why, EDEADLK, "cannot join current process");
+	return manager_await_end(process, waiter);
+}
+
+int manager_await_end(struct process *process, struct waiter *waiter)
+{
+	if (process->state == PROCESS_ENDED)
+		return 1;
 	waiter_wait(&process->joining, waiter);
 	return 0;
 }

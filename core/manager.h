@@ -53,6 +53,8 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 
 /* Result: 0; -EBUSY while it is starting or running. */
 int manager_remove(struct manager *manager, struct process *process, struct refusal *why);
+/* Whether that would be refused. */
+int manager_check_remove(const struct process *process, struct refusal *why);
 
 struct process *manager_by_id(struct manager *manager, uint64_t id);
 struct process *manager_by_directory(struct manager *manager, const char *directory);
@@ -82,6 +84,12 @@ int manager_await_start(struct process *process, struct waiter *waiter);
 
 /* Result: 1 when it has ended already, 0 when the waiter waits; -ESRCH before start; -EDEADLK when the caller runs inside of it. */
 int manager_join(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter);
+
+/* The same for who has checked that it may be joined. Result: 1, or 0 when the waiter waits. */
+int manager_await_end(struct process *process, struct waiter *waiter);
+
+/* What manager_start() would refuse at once. Result: 0, or its errno. */
+int manager_check_start(struct manager *manager, const struct process *process, const struct caller *caller);
 
 /* Result: 0, also after the end; -ESRCH before start; kill(2)'s errno. */
 int manager_signal(struct manager *manager, struct process *process, int signal_number, struct refusal *why);

@@ -360,7 +360,7 @@ static void on_account(void *context, int error, const struct account *account)
 		begin_launch(start);
 }
 
-static int check_start(struct manager *manager, const struct process *process, const struct caller *caller)
+int manager_check_start(struct manager *manager, const struct process *process, const struct caller *caller)
 {
 	const struct configuration *c = &process->configuration;
 	if (process->state != PROCESS_INITIAL)
@@ -380,7 +380,7 @@ static int check_start(struct manager *manager, const struct process *process, c
 
 int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
 {
-	int error = check_start(manager, process, caller);
+	int error = manager_check_start(manager, process, caller);
 	if (error)
 		return error;
 	struct start *start = calloc(1, sizeof *start);

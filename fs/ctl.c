@@ -7,17 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-enum words_wanted { NO_WORD, MAY_SECONDS, MUST_SIGNAL };
-
-struct verb {
-	const char *word;
-	const char *usage;
-	const char *help;
-	enum words_wanted wanted;
-	/* Result: 0 done; 1 the waiter waits; -errno with a sentence. */
-	int (*run)(const struct view *view, const struct step *step, struct waiter *waiter);
-	enum script_state waits;
-};
+#include "fs/many.h"
+#include "fs/verbs.h"
 
 /* ---- the verbs ---- */
 
@@ -75,17 +66,25 @@ static int run_help(const struct view *view, const struct step *step, struct wai
 }
 
 static const struct verb VERBS[] = {
-	{ "start", "start", "run target, or run when target is empty; done when exec has succeeded", NO_WORD, run_start,
-	  SCRIPT_WAITS_FOR_START },
-	{ "join", "join [SECONDS]", "wait until it has ended", MAY_SECONDS, run_join, SCRIPT_WAITS_FOR_END },
-	{ "terminate", "terminate", "send SIGTERM", NO_WORD, run_terminate, SCRIPT_DONE },
-	{ "kill", "kill", "send SIGKILL", NO_WORD, run_kill, SCRIPT_DONE },
-	{ "signal", "signal NAME", "send a signal: a name or a number", MUST_SIGNAL, run_signal, SCRIPT_DONE },
-	{ "close", "close", "remove the directory, as rmdir does", NO_WORD, run_close, SCRIPT_DONE },
-	{ "help", "help", "does nothing; reading ctl gives this list", NO_WORD, run_help, SCRIPT_DONE },
+	{ .word = "start", .usage = "start", .run = run_start, .waits = SCRIPT_WAITS_FOR_START, .many = MANY_NOT_STARTED,
+	  .help = "run target, or run when target is empty; done when exec has succeeded" },
+	{ .word = "join", .usage = "join [SECONDS]", .wanted = MAY_SECONDS, .run = run_join, .waits = SCRIPT_WAITS_FOR_END,
+	  .many = MANY_TO_JOIN, .help = "wait until it has ended" },
+	{ .word = "terminate", .usage = "terminate", .run = run_terminate, .many = MANY_STARTED, .help = "send SIGTERM" },
+	{ .word = "kill", .usage = "kill", .run = run_kill, .many = MANY_STARTED, .help = "send SIGKILL" },
+	{ .word = "signal", .usage = "signal NAME", .wanted = MUST_SIGNAL, .run = run_signal, .many = MANY_STARTED,
+	  .help = "send a signal: a name or a number" },
+	{ .word = "close", .usage = "close", .run = run_close, .many = MANY_NOT_RUNNING,
+	  .help = "remove the directory, as rmdir does" },
+	{ .word = "help", .usage = "help", .run = run_help, .help = "does nothing; reading ctl gives this list" },
 };
 
 enum { VERB_COUNT = sizeof VERBS / sizeof *VERBS };
+
+const struct verb *verb_row(size_t index)
+{
+	return index < VERB_COUNT ? &VERBS[index] : NULL;
+}
 
 int ctl_show(const struct view *view, struct text *out)
 {
@@ -102,18 +101,19 @@ static int refuse_word(const struct view *view, const char *word, size_t size)
 {
 	struct text valid = {0};
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		text_printf(&valid, "%s%s", i ? ", " : "", VERBS[i].usage);
+		if (view->process || VERBS[i].many)
+			text_printf(&valid, "%s%s", valid.size ? ", " : "", view->process ? VERBS[i].usage : VERBS[i].word);
 	char *list = text_take(&valid, NULL);
 	char *quoted = NULL;
 	words_quote(word, size, &quoted);
-	int error = refuse(view->caller->why, EINVAL, "unknown verb %s; valid are: %s, or FILE VALUE",
-			   quoted ? quoted : "", list ? list : "");
+	int error = refuse(view->caller->why, EINVAL, "unknown verb %s; valid are: %s%s", quoted ? quoted : "",
+			   list ? list : "", view->process ? ", or FILE VALUE" : ", and whom: all, names or globs");
 	free(quoted);
 	free(list);
 	return error;
 }
 
-static int parse_seconds(const struct view *view, struct step *step)
+int verb_parse_seconds(const struct view *view, struct step *step)
 {
 	if (!step->size)
 		return 0;
@@ -152,7 +152,7 @@ static int signal_by_name(const char *word)
 	return !*end && offset >= SIGRTMIN - edge && offset <= SIGRTMAX - edge ? edge + (int)offset : -EINVAL;
 }
 
-static int parse_signal(const struct view *view, struct step *step)
+int verb_parse_signal(const struct view *view, struct step *step)
 {
 	step->signal_number = signal_by_name(step->value);
 	if (step->signal_number > 0)
@@ -173,9 +173,9 @@ static int parse_verb(const struct view *view, struct step *step)
 	if (step->verb->wanted == NO_WORD && step->size)
 		return refuse(view->caller->why, EINVAL, "%s takes no word, not '%s'", step->verb->word, step->value);
 	if (step->verb->wanted == MAY_SECONDS)
-		return parse_seconds(view, step);
+		return verb_parse_seconds(view, step);
 	if (step->verb->wanted == MUST_SIGNAL)
-		return parse_signal(view, step);
+		return verb_parse_signal(view, step);
 	return 0;
 }
 
@@ -209,8 +209,12 @@ static int parse_line(const struct view *view, char *line, struct step *step)
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		if (!strcmp(VERBS[i].word, word))
 			step->verb = &VERBS[i];
+	if (!view->process && (!step->verb || !step->verb->many))
+		return refuse_word(view, word, length);
 	if (!step->verb)
 		return parse_value(view, step, word);
+	if (!view->process)
+		return many_parse(view, step);
 	while (step->size && strchr(" \t", rest[step->size - 1]))
 		rest[--step->size] = '\0';
 	return parse_verb(view, step);
@@ -225,7 +229,8 @@ int script_parse(const struct view *view, const char *text, size_t size, struct 
 	size_t lines = 1;
 	for (size_t i = 0; i < size; i++)
 		lines += text[i] == '\n';
-	struct script script = { .text = strndup(text, size), .steps = calloc(lines, sizeof *script.steps) };
+	struct script script = { .text = strndup(text, size), .steps = calloc(lines, sizeof *script.steps),
+				 .of_root = !view->process };
 	int error = script.text && script.steps ? 0 : -ENOMEM;
 	for (size_t at = 0; !error && at < size;) {
 		char *line = script.text + at;
@@ -275,9 +280,12 @@ static int resume_start(const struct view *view, const struct step *step, struct
 	return process_is_started(view->process) ? 0 : run_start(view, step, waiter);
 }
 
-static int run_step(const struct script *script, const struct view *view, struct waiter *waiter)
+static int run_step(struct script *script, const struct view *view, struct waiter *waiter)
 {
-	const struct step *step = &script->steps[script->next];
+	struct step *step = &script->steps[script->next];
+	script->closed |= script->of_root && step->verb->run == run_close;
+	if (script->of_root)
+		return many_run(view, step, script->resumes && !script->next, waiter, &script->gathering);
 	if (script->removed || !view->process)
 		return refuse(view->caller->why, ESRCH, "process object is closed");
 	if (script->resumes && !script->next)
@@ -287,11 +295,15 @@ static int run_step(const struct script *script, const struct view *view, struct
 	return row_store(step->row, view, step->value, step->size);
 }
 
-static void finish_step(struct script *script)
+static void finish_step(struct script *script, const struct view *view)
 {
 	const struct step *step = &script->steps[script->next++];
 	script->done = step->end;
-	if (step->verb && step->verb->run == run_close)
+	if (script->of_root) {
+		gathering_destroy(script->gathering);
+		script->gathering = NULL;
+		script->has_answer |= many_answer(view, step, &script->answer);
+	} else if (step->verb && step->verb->run == run_close)
 		script->removed = true;
 }
 
@@ -312,7 +324,7 @@ int script_run(struct script *script, const struct view *view, struct waiter *wa
 			*state = script->steps[script->next].verb->waits;
 			return 0;
 		}
-		finish_step(script);
+		finish_step(script, view);
 	}
 	return 0;
 }
@@ -320,11 +332,13 @@ int script_run(struct script *script, const struct view *view, struct waiter *wa
 int script_wake(struct script *script, const struct view *view, int error)
 {
 	if (!error) {
-		finish_step(script);
+		finish_step(script, view);
 		return 0;
 	}
 	const struct step *step = &script->steps[script->next];
-	if (error == -ETIME)
+	if (script->of_root)
+		many_wake(view, step, script->gathering, error);
+	else if (error == -ETIME)
 		refuse(view->caller->why, ETIME, "still running after %.15g seconds", step->seconds);
 	else if (!view->process)
 		refuse(view->caller->why, -error, "process object is closed");
@@ -340,6 +354,12 @@ double script_limit(const struct script *script)
 
 void script_finish(struct script *script)
 {
+	gathering_destroy(script->gathering);
+	text_finish(&script->answer);
+	for (size_t i = 0; script->steps && i < script->count; i++) {
+		words_finish(&script->steps[i].who);
+		free(script->steps[i].chosen);
+	}
 	free(script->text);
 	free(script->steps);
 	*script = (struct script){0};

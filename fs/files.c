@@ -7,6 +7,7 @@
 #include "fs/ctl.h"
 #include "fs/known.h"
 #include "fs/result.h"
+#include "fs/many.h"
 #include "fs/show.h"
 #include "fs/store.h"
 
@@ -38,6 +39,8 @@ static const struct row ROOT_ROWS[] = {
 	{ .name = "status.json", .show = all_status_json_show, .help = "all processes, as an array of JSON objects" },
 	{ .name = "locks", .kind = ROW_DIRECTORY, .flags = ROW_EVERYBODY,
 	  .help = "any name can be made in it and locked: flock locks/NAME COMMAND" },
+	{ .name = "ctl", .flags = ROW_CONTROL | ROW_EVERYBODY, .largest = SCRIPT_LARGEST, .show = many_show,
+	  .help = "takes verbs for many: 'kill worker-*', 'join all 5'; reading gives their list" },
 };
 
 static const struct row PROCESS_ROWS[] = {
@@ -173,6 +176,9 @@ int files_show_help(const struct view *view, struct text *out)
 	add_rows(out, false);
 	text_add(out, "\nverbs, written to ctl, a line each:\n");
 	int error = ctl_show(view, out);
+	text_add(out, "\nverbs for many, written to the ctl beside this file:\n");
+	if (!error)
+		error = many_show(view, out);
 	text_add(out, "\nWhen something is refused, the error file beside it says why. See also procfs-mp(1).\n");
 	return error ? error : text_status(out);
 }

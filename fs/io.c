@@ -172,7 +172,11 @@ static void reply_stream(fuse_req_t request, int fd, size_t size, off_t offset)
 static int take_content(struct handle *handle, struct target *target)
 {
 	struct text text = {0};
-	int error = handle->row->show ? handle->row->show(&target->view, &text) : 0;
+	int error = 0;
+	if (handle->answer)
+		text_append(&text, handle->answer, handle->answer_size);
+	else if (handle->row->show)
+		error = handle->row->show(&target->view, &text);
 	if (error) {
 		text_finish(&text);
 		return error;

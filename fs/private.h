@@ -31,6 +31,9 @@ struct handle {
 	bool has_content;
 	off_t position; /* of a stream: where the next read begins; 0 again behind the end and after a write */
 
+	char *answer; /* of a control file: what reads give since the last `join any`; NULL: the verbs */
+	size_t answer_size;
+
 	struct text draft; /* what this open has written of a value */
 	bool has_draft;
 	struct text emptied; /* the value before `>` emptied it, until a write has been accepted */
