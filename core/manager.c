@@ -59,6 +59,20 @@ void manager_destroy(struct manager *manager)
 	free(manager);
 }
 
+void manager_raise(struct manager *manager, const struct process *process, enum manager_event event,
+		   struct timespec when)
+{
+	if (manager->config.on_event)
+		manager->config.on_event(manager->config.context, process, event, when);
+}
+
+static void raise_now(struct manager *manager, const struct process *process, enum manager_event event)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	manager_raise(manager, process, event, now);
+}
+
 /* ---- the set ---- */
 
 static size_t roster_position(const struct manager *manager, uint64_t id)
@@ -208,6 +222,7 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	lineage_adopt(manager, process, caller);
 	manager->roster[manager->used++] = (struct place){ process->id, process };
 	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
+	manager_raise(manager, process, MANAGER_CREATED, process->created);
 	*out = process;
 	return 0;
 }
@@ -225,6 +240,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	int error = manager_check_remove(process, why);
 	if (error)
 		return error;
+	raise_now(manager, process, MANAGER_REMOVED);
 	size_t i = roster_position(manager, process->id);
 	manager->roster[i].process = NULL;
 	manager->holes++;

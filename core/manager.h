@@ -29,6 +29,9 @@ struct caller {
 	struct refusal *why;
 };
 
+/* What has changed. */
+enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_REMOVED };
+
 struct manager_config {
 	uv_loop_t *loop;
 	struct ptable *table;
@@ -36,6 +39,8 @@ struct manager_config {
 	const struct surroundings *surroundings;
 	bool has_command;                  /* its end is the end of the mount */
 	void (*on_finished)(void *context, int error); /* once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE) */
+	/* After the change (MANAGER_REMOVED: before), or NULL. It may not call the manager. */
+	void (*on_event)(void *context, const struct process *process, enum manager_event event, struct timespec when);
 	void *context;
 };
 

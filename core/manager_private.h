@@ -72,6 +72,10 @@ struct manager {
 	bool command_runs, ending, killing, finished;
 };
 
+/* Tells of a change. */
+void manager_raise(struct manager *manager, const struct process *process, enum manager_event event,
+		   struct timespec when);
+
 /* Result: the user's record, made when missing; NULL without memory. */
 struct user *manager_user(struct manager *manager, uid_t uid);
 

@@ -83,6 +83,7 @@ static void on_started(struct manager *manager, struct process *process)
 	manager->running++;
 	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
 	process_set_error(process, NULL);
+	manager_raise(manager, process, MANAGER_STARTED, process->started);
 	if (manager->killing)
 		manager_signal(manager, process, SIGKILL, NULL);
 	else if (process->doomed)
@@ -97,6 +98,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	process_end(process, entry->status, entry->ended);
 	process_set_usage(process, &entry->usage);
 	HASH_DELETE(by_pid, manager->pids, process);
+	manager_raise(manager, process, MANAGER_EXITED, process->ended);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;
 	ptable_release(manager->config.table, process->launch);

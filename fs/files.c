@@ -41,6 +41,8 @@ static const struct row ROOT_ROWS[] = {
 	  .help = "any name can be made in it and locked: flock locks/NAME COMMAND" },
 	{ .name = "ctl", .flags = ROW_CONTROL | ROW_EVERYBODY, .largest = SCRIPT_LARGEST, .show = many_show,
 	  .help = "takes verbs for many: 'kill worker-*', 'join all 5'; reading gives their list" },
+	{ .name = "events", .flags = ROW_EVENTS,
+	  .help = "a line for each change, from the first still kept; follows like a pipe" },
 };
 
 static const struct row PROCESS_ROWS[] = {
