@@ -11,6 +11,7 @@
 
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/restart.h"
 
 int manager_create(const struct manager_config *config, struct manager **out)
 {
@@ -46,6 +47,7 @@ void manager_destroy(struct manager *manager)
 		if (process->pid && process->state == PROCESS_RUNNING)
 			HASH_DELETE(by_pid, manager->pids, process);
 		HASH_DELETE(by_directory, manager->directories, process);
+		restart_destroy(process);
 		process_destroy(process);
 	}
 	free(manager->roster);
@@ -229,7 +231,7 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 
 int manager_check_remove(const struct process *process, struct refusal *why)
 {
-	if (process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING)
+	if (process->state != PROCESS_INITIAL && process->state != PROCESS_ENDED)
 		return refuse(why, EBUSY, "Cannot close a process while it is still running. "
 					  "You should first call join() or terminate().");
 	return 0;
@@ -252,6 +254,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	observers_tell(&process->observers);
 	waiters_tell(&process->starting, -ESRCH);
 	waiters_tell(&process->joining, -ESRCH);
+	restart_destroy(process);
 	process_destroy(process);
 	return 0;
 }
@@ -287,6 +290,8 @@ int manager_signal(struct manager *manager, struct process *process, int signal_
 {
 	if (process->state == PROCESS_ENDED)
 		return 0;
+	if (process_runs_again(process) && !manager_pid(manager, process))
+		return refuse(why, ESRCH, "it is between two runs: there is nobody to signal");
 	/* An exec that hangs has a pid already, and killing it is the way to end the start. */
 	if (process->state != PROCESS_RUNNING && !manager_pid(manager, process))
 		return refuse(why, ESRCH, "can only signal a started process");
@@ -298,17 +303,48 @@ int manager_signal(struct manager *manager, struct process *process, int signal_
 	return 0;
 }
 
+int manager_stop(struct manager *manager, struct process *process, int signal_number, struct refusal *why)
+{
+	if (process_runs_again(process) && !manager_pid(manager, process)) {
+		if (process->state == PROCESS_STARTING)
+			process->doomed = signal_number;
+		restart_forbid(process);
+		return 0;
+	}
+	int error = manager_signal(manager, process, signal_number, why);
+	if (!error && process->state != PROCESS_ENDED)
+		restart_forbid(process);
+	return error;
+}
+
+int manager_check_reset(const struct process *process, struct refusal *why)
+{
+	if (process->state != PROCESS_INITIAL && process->state != PROCESS_ENDED)
+		return refuse(why, EBUSY, "cannot reset a process that has not ended");
+	return 0;
+}
+
+int manager_reset(struct manager *manager, struct process *process, struct refusal *why)
+{
+	int error = manager_check_reset(process, why);
+	if (error || !process_reset(process))
+		return error;
+	restart_reset(process);
+	raise_now(manager, process, MANAGER_RESET);
+	return 0;
+}
+
 /* A process that looks at itself may be faster than the keeper's word of its exec. */
 pid_t manager_pid(struct manager *manager, const struct process *process)
 {
 	if (process->state == PROCESS_STARTING)
 		return process->launch.generation ? ptable_pid(manager->config.table, process->launch) : 0;
-	return process_is_started(process) ? process->pid : 0;
+	return process->state == PROCESS_RUNNING || process->state == PROCESS_ENDED ? process->pid : 0;
 }
 
 bool manager_is_alive(struct manager *manager, const struct process *process)
 {
-	return process->state == PROCESS_RUNNING ||
+	return process->state == PROCESS_RUNNING || process_runs_again(process) ||
 	       (process->state == PROCESS_STARTING && manager_pid(manager, process));
 }
 

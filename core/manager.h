@@ -30,7 +30,7 @@ struct caller {
 };
 
 /* What has changed. */
-enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_REMOVED };
+enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_REMOVED, MANAGER_RESET };
 
 struct manager_config {
 	uv_loop_t *loop;
@@ -98,6 +98,14 @@ int manager_check_start(struct manager *manager, const struct process *process, 
 
 /* Result: 0, also after the end; -ESRCH before start; kill(2)'s errno. */
 int manager_signal(struct manager *manager, struct process *process, int signal_number, struct refusal *why);
+
+/* A signal that is meant to end it, after which no further run follows. Between two runs the next is given up.
+ * Result: as manager_signal's. */
+int manager_stop(struct manager *manager, struct process *process, int signal_number, struct refusal *why);
+
+/* Makes an ended process startable again. Result: 0, also before start; -EBUSY until it has ended. */
+int manager_reset(struct manager *manager, struct process *process, struct refusal *why);
+int manager_check_reset(const struct process *process, struct refusal *why);
 
 /* The process's pid, also before exec, when its own launch asks; 0: none. */
 pid_t manager_pid(struct manager *manager, const struct process *process);

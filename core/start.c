@@ -10,6 +10,7 @@
 
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/restart.h"
 
 static void start_destroy(struct start *start)
 {
@@ -52,8 +53,12 @@ static void fail_start(struct manager *manager, struct process *process, int err
 	process->start = NULL;
 	LIST_REMOVE(process, beginning);
 	process_fail_start(process);
-	process->doomed = false;
+	process->doomed = 0;
 	process_set_error(process, sentence);
+	if (process->state == PROCESS_BETWEEN) {
+		restart_after_failure(process, sentence);
+		return;
+	}
 	uint64_t id = process->id;
 	waiters_tell(&process->starting, error);
 	/* One of them may have removed it; then the joiners were told. */
@@ -86,8 +91,10 @@ static void on_started(struct manager *manager, struct process *process)
 	manager_raise(manager, process, MANAGER_STARTED, process->started);
 	if (manager->killing)
 		manager_signal(manager, process, SIGKILL, NULL);
-	else if (process->doomed)
+	else if (process->doomed == SIGTERM)
 		lineage_terminate(manager, process);
+	else if (process->doomed)
+		manager_signal(manager, process, process->doomed, NULL);
 	waiters_tell(&process->starting, 0);
 }
 
@@ -103,6 +110,12 @@ static void on_ended(struct manager *manager, struct process *process)
 		manager->oldest = UINT64_MAX;
 	ptable_release(manager->config.table, process->launch);
 	lineage_release(manager, &process->children, process->owner);
+	if (!restart_after_end(process))
+		manager_tell_end(manager, process);
+}
+
+void manager_tell_end(struct manager *manager, struct process *process)
+{
 	observers_tell(&process->observers);
 	waiters_tell(&process->joining, 0);
 	lineage_check_finished(manager);
@@ -380,11 +393,10 @@ int manager_check_start(struct manager *manager, const struct process *process, 
 	return 0;
 }
 
-int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
+/* waiter: NULL for nobody. Result: 0, and the process is STARTING; -errno with a sentence, and it is what it was. */
+static int begin_start(struct manager *manager, struct process *process, struct waiter *waiter, struct refusal *why)
 {
-	int error = manager_check_start(manager, process, caller);
-	if (error)
-		return error;
+	int error;
 	struct start *start = calloc(1, sizeof *start);
 	if (!start)
 		return -ENOMEM;
@@ -400,20 +412,33 @@ int manager_start(struct manager *manager, struct process *process, const struct
 	if (error) {
 		process_fail_start(process);
 		free(start);
-		describe_composing(error, caller->why ? caller->why : &(struct refusal){0});
+		describe_composing(error, why ? why : &(struct refusal){0});
 		return error;
 	}
 	process->start = start;
 	LIST_INSERT_HEAD(&manager->beginning, process, beginning);
-	waiter_wait(&process->starting, waiter);
+	if (waiter)
+		waiter_wait(&process->starting, waiter);
 	if (start->composed)
 		begin_launch(start);
 	return 0;
 }
 
+int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
+{
+	int error = manager_check_start(manager, process, caller);
+	return error ? error : begin_start(manager, process, waiter, caller->why);
+}
+
+int start_again(struct manager *manager, struct process *process, struct refusal *why)
+{
+	refuse(why, ENOMEM, "out of memory");
+	return begin_start(manager, process, NULL, why);
+}
+
 int manager_await_start(struct process *process, struct waiter *waiter)
 {
-	if (process->state != PROCESS_STARTING)
+	if (process->state != PROCESS_STARTING || process->rerun)
 		return -EALREADY;
 	waiter_wait(&process->starting, waiter);
 	return 0;

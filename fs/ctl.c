@@ -34,20 +34,27 @@ static int run_terminate(const struct view *view, const struct step *step, struc
 {
 	(void)step;
 	(void)waiter;
-	return manager_signal(view->manager, view->process, SIGTERM, view->caller->why);
+	return manager_stop(view->manager, view->process, SIGTERM, view->caller->why);
 }
 
 static int run_kill(const struct view *view, const struct step *step, struct waiter *waiter)
 {
 	(void)step;
 	(void)waiter;
-	return manager_signal(view->manager, view->process, SIGKILL, view->caller->why);
+	return manager_stop(view->manager, view->process, SIGKILL, view->caller->why);
 }
 
 static int run_signal(const struct view *view, const struct step *step, struct waiter *waiter)
 {
 	(void)waiter;
 	return manager_signal(view->manager, view->process, step->signal_number, view->caller->why);
+}
+
+static int run_reset(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	(void)waiter;
+	return manager_reset(view->manager, view->process, view->caller->why);
 }
 
 static int run_close(const struct view *view, const struct step *step, struct waiter *waiter)
@@ -76,6 +83,8 @@ static const struct verb VERBS[] = {
 	  .help = "send a signal: a name or a number" },
 	{ .word = "close", .usage = "close", .run = run_close, .many = MANY_NOT_RUNNING,
 	  .help = "remove the directory, as rmdir does" },
+	{ .word = "reset", .usage = "reset", .run = run_reset, .many = MANY_TO_RESET,
+	  .help = "after the end: make it startable again; its configuration stays" },
 	{ .word = "help", .usage = "help", .run = run_help, .help = "does nothing; reading ctl gives this list" },
 };
 

@@ -88,6 +88,7 @@ static void add_what(struct text *out, const struct process *process, enum manag
 		[MANAGER_STARTED] = "started",
 		[MANAGER_EXITED] = "exited",
 		[MANAGER_REMOVED] = "removed",
+		[MANAGER_RESET] = "reset",
 	};
 	int code;
 	text_printf(out, " %s", WORDS[event]);

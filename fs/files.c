@@ -95,6 +95,8 @@ static const struct row PROCESS_ROWS[] = {
 	{ .name = "status.json", .show = status_json_show, .help = "status as a JSON object" },
 	{ .name = "result", .flags = ROW_SECRET, .largest = RESULT_LARGEST, .permit = result_permit, .stream = result_stream,
 	  .put = result_put, .help = "what it leaves for others: written from inside, as self/result, read outside" },
+	{ .name = "restart", .largest = A_WORD, .show = restart_show, .store = restart_store,
+	  .help = "no, on-failure or always: whether it is run again after it has ended by itself" },
 };
 
 enum {

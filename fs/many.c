@@ -201,6 +201,8 @@ static int check_state(const struct view *view, const struct step *step, const s
 		return manager_check_start(view->manager, process, view->caller);
 	case MANY_NOT_RUNNING:
 		return manager_check_remove(process, view->caller->why);
+	case MANY_TO_RESET:
+		return manager_check_reset(process, view->caller->why);
 	case MANY_TO_JOIN:
 		if (process == inside && process->state != PROCESS_ENDED)
 			return refuse(view->caller->why, EDEADLK, "cannot join current process");

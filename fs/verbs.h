@@ -17,6 +17,7 @@ enum verb_many {
 	MANY_STARTED,     /* terminate, kill, signal */
 	MANY_TO_JOIN,     /* started, and the caller not inside */
 	MANY_NOT_RUNNING, /* close */
+	MANY_TO_RESET,    /* reset */
 	MANY_NOT_STARTED, /* start */
 };
 
