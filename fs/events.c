@@ -128,12 +128,20 @@ void events_begin(const struct events *events, struct events_reader *reader)
 
 void events_seek(const struct events *events, struct events_reader *reader, uint64_t offset)
 {
-	if (offset < events->first)
-		offset = events->first;
-	if (offset > events->end)
-		offset = events->end;
-	*reader = (struct events_reader){ .at = offset, .passed = events->count };
-	for (uint64_t i = offset; i < events->end; i++)
+	uint64_t at = offset, from = offset;
+	if (offset == reader->offset)
+		return;
+	if (offset >= reader->from && offset < reader->offset) {
+		at = reader->at - (reader->offset - offset);
+		from = reader->from;
+	}
+	if (at < events->first)
+		at = events->first;
+	if (at > events->end)
+		at = events->end;
+	*reader = (struct events_reader){ .at = at, .offset = offset, .from = from, .passed = events->count };
+	reader->in_line = at > events->first && events->bytes[(at - 1) % events->room] != '\n';
+	for (uint64_t i = at; i < events->end; i++)
 		reader->passed -= events->bytes[i % events->room] == '\n';
 }
 
@@ -151,7 +159,10 @@ static void note_gap(const struct events *events, struct events_reader *reader)
 	text_add(&note, reader->in_line ? "\n" : "");
 	add_time(&note, now);
 	text_printf(&note, "gap %" PRIu64 " events lost\n", events->dropped - reader->passed);
-	events_begin(events, reader);
+	reader->at = events->first;
+	reader->passed = events->dropped;
+	reader->in_line = false;
+	reader->note_size = reader->note_at = 0;
 	if (!text_status(&note) && note.size <= sizeof reader->note) {
 		memcpy(reader->note, note.data, note.size);
 		reader->note_size = (unsigned)note.size;
@@ -166,6 +177,9 @@ static size_t read_note(struct events_reader *reader, char *bytes, size_t size)
 		size = left;
 	memcpy(bytes, reader->note + reader->note_at, size);
 	reader->note_at += (unsigned)size;
+	reader->offset += size;
+	if (size)
+		reader->from = reader->offset;
 	return size;
 }
 
@@ -182,6 +196,7 @@ size_t events_read(const struct events *events, struct events_reader *reader, ch
 	for (size_t i = done; i < size; i++)
 		reader->passed += bytes[i] == '\n';
 	reader->at += size - done;
+	reader->offset += size - done;
 	if (size > done)
 		reader->in_line = bytes[size - 1] != '\n';
 	return size;

@@ -13,9 +13,11 @@ enum { EVENTS_ROOM = 1 << 20 };
 
 struct events;
 
-/* Where one open is. Offsets count every byte since the mount began. */
+/* Where one open is. */
 struct events_reader {
-	uint64_t at;     /* the next byte */
+	uint64_t at;     /* the next byte, counted from the first event of all */
+	uint64_t offset; /* the file offset that it has for this open */
+	uint64_t from;   /* from this offset on the two have gone side by side */
 	uint64_t passed; /* how many events lie before it */
 	bool in_line;    /* the last byte that was read ended no line */
 	char note[96];   /* "gap": to be read first */
@@ -33,8 +35,11 @@ void events_add(struct events *events, const struct process *process, enum manag
 /* How many bytes there have been. */
 uint64_t events_end(const struct events *events);
 
-/* The reader is at the first event still kept; or at that byte, the first kept, or the end. */
+/* The reader is at the first event still kept. */
 void events_begin(const struct events *events, struct events_reader *reader);
+
+/* Moves to a file offset, unless it is there. Back over what this open has just read: to that byte (shells that read a line
+ * give back the rest so). Elsewhere: to that byte of all, or the first kept, or the end. */
 void events_seek(const struct events *events, struct events_reader *reader, uint64_t offset);
 
 /* Result: how many bytes were read; 0 at the end. One that fell behind reads how many events it has lost. */

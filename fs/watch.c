@@ -31,7 +31,6 @@ static void reply_events(fuse_req_t request, struct handle *handle, size_t size)
 		return;
 	}
 	size = events_read(handle->server->events, handle->reader, bytes, size);
-	handle->position += (off_t)size;
 	fuse_reply_buf(request, bytes, size);
 	free(bytes);
 }
@@ -61,13 +60,10 @@ static int park(fuse_req_t request, struct handle *handle, size_t size)
 	return error;
 }
 
-/* An offset that is not where the last read ended is a seek. */
 void watch_read(fuse_req_t request, size_t size, off_t offset, const struct fuse_file_info *info)
 {
 	struct handle *handle = handle_of(info);
-	if (offset != handle->position)
-		events_seek(handle->server->events, handle->reader, (uint64_t)offset);
-	handle->position = offset;
+	events_seek(handle->server->events, handle->reader, (uint64_t)offset);
 	int error = 0;
 	if (events_ready(handle->server->events, handle->reader) || !size)
 		reply_events(request, handle, size);

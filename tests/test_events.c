@@ -83,6 +83,7 @@ static void a_seek_goes_to_a_byte_or_to_the_end(void **state)
 	struct events_reader reader;
 
 	add_life(scene);
+	events_begin(scene->events, &reader);
 	for (size_t at = 0; at <= strlen(LIFE); at++) {
 		events_seek(scene->events, &reader, at);
 		assert_string_equal(read_all(scene, &reader, 50), LIFE + at);
@@ -90,6 +91,27 @@ static void a_seek_goes_to_a_byte_or_to_the_end(void **state)
 	events_seek(scene->events, &reader, UINT64_MAX);
 	assert_false(events_ready(scene->events, &reader));
 	assert_int_equal(reader.passed, 4);
+}
+
+/* Shells read more than a line and go back to its end: also where the first bytes of all are gone. */
+static void a_reader_goes_back_over_what_it_has_just_read(void **state)
+{
+	struct scene *scene = *state;
+	struct events_reader reader;
+	char bytes[ROOM], again[ROOM];
+	size_t size;
+
+	for (int i = 0; i < 300; i++)
+		add(scene, MANAGER_CREATED, i);
+	events_begin(scene->events, &reader);
+	size = events_read(scene->events, &reader, bytes, sizeof(bytes));
+	for (size_t at = 0; at < size; at += 13) {
+		events_seek(scene->events, &reader, at);
+		assert_int_equal(events_read(scene->events, &reader, again, sizeof(again)), size - at);
+		assert_memory_equal(again, bytes + at, size - at);
+	}
+	events_seek(scene->events, &reader, events_end(scene->events));
+	assert_false(events_ready(scene->events, &reader));
 }
 
 /* However far it had come, and in the middle of a line too: lost and read are all there have been. */
@@ -104,6 +126,7 @@ static void a_reader_that_fell_behind_is_told_how_many_it_lost(void **state)
 		char start[ROOM], *text;
 		int stamp = 0;
 
+		events_begin(scene->events, &reader);
 		events_seek(scene->events, &reader, UINT64_MAX);
 		for (int i = 0; i < 3; i++)
 			add(scene, MANAGER_CREATED, i);
@@ -143,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_line_says_when_who_and_what_in_portions_of_any_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_seek_goes_to_a_byte_or_to_the_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_reader_goes_back_over_what_it_has_just_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reader_that_fell_behind_is_told_how_many_it_lost, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_next_event_tells_those_who_wait, set_up, tear_down),
 	};

@@ -147,6 +147,19 @@ def poll_says_when_there_is_something_to_read_for_that_open(mp):
     os.close(new)
 
 
+@claim
+def shells_read_a_line_at_a_time(mp):
+    """A shell's read takes a line and leaves the next ones."""
+    for shell in ('sh', 'bash'):
+        for name in ('one', 'two'):
+            os.mkdir(mp(f'{shell}-{name}'))
+        script = f'while read -r time name what; do [ "$name" = {shell}-two ] && break; done; read -r rest; echo "$name $rest"'
+        reader = subprocess.Popen([shell, '-c', script], stdin=open(mp('events')), stdout=subprocess.PIPE, text=True)
+        wait_until(lambda: mp.pending() >= 1)
+        os.mkdir(mp(f'{shell}-three'))
+        contains(reader.communicate()[0], f'{shell}-two', f'{shell}-three created')
+
+
 def said(out, words):
     return words.encode() in open(out.name, 'rb').read()
 
