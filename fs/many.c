@@ -54,25 +54,6 @@ static int refuse_nobody(const struct view *view, const struct step *step)
 		      is_any(step) ? " any" : step->verb->wanted == MUST_SIGNAL ? " NAME" : "");
 }
 
-int many_parse(const struct view *view, struct step *step)
-{
-	enum words_problem problem;
-	int error = words_split(&step->who, step->value, step->size, &problem);
-	if (error == -EINVAL)
-		return refuse(view->caller->why, EINVAL, "%s: %s", step->verb->word, words_problem_text(problem));
-	if (error)
-		return error;
-	if (step->verb->wanted == MUST_SIGNAL) {
-		struct step named = *step;
-		named.value = step->who.count ? words_next(&step->who, NULL) : "";
-		error = verb_parse_signal(view, &named);
-		step->signal_number = named.signal_number;
-	}
-	if (!error && !first_who(step))
-		error = refuse_nobody(view, step);
-	return error;
-}
-
 /* The last word of a join is SECONDS unless it names a process. Result: that word, or NULL. */
 static const char *take_seconds(const struct view *view, struct step *step)
 {
@@ -89,6 +70,26 @@ static const char *take_seconds(const struct view *view, struct step *step)
 		return NULL;
 	step->seconds = timed.seconds;
 	return last;
+}
+
+int many_parse(const struct view *view, struct step *step)
+{
+	enum words_problem problem;
+	int error = words_split(&step->who, step->value, step->size, &problem);
+	if (error == -EINVAL)
+		return refuse(view->caller->why, EINVAL, "%s: %s", step->verb->word, words_problem_text(problem));
+	if (error)
+		return error;
+	if (step->verb->wanted == MUST_SIGNAL) {
+		struct step named = *step;
+		named.value = step->who.count ? words_next(&step->who, NULL) : "";
+		error = verb_parse_signal(view, &named);
+		step->signal_number = named.signal_number;
+	}
+	if (!error && (!first_who(step) || take_seconds(view, step) == first_who(step)))
+		error = refuse_nobody(view, step);
+	step->seconds = -1;
+	return error;
 }
 
 /* ---- who ---- */

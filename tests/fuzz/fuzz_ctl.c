@@ -2,6 +2,8 @@
  * other, a refused one has a sentence. */
 #include "fs/ctl.h"
 
+#include "core/manager_private.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
@@ -79,7 +81,8 @@ static void check_newline(const struct view *view, const char *text, size_t size
 /* The root's: verbs alone, and each says whom. */
 static void check_root(struct caller *caller, const char *text, size_t size)
 {
-	struct view view = { .caller = caller };
+	struct manager manager = { 0 };
+	struct view view = { .manager = &manager, .caller = caller };
 	struct script script = { .count = 77 };
 	int error = script_parse(&view, text, size, &script);
 
