@@ -1,17 +1,11 @@
 #include "fs/many.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/verbs.h"
-
-/* Each once, the oldest first. */
-struct process_ids {
-	size_t count;
-	uint64_t id[];
-};
+#include "fs/whom.h"
 
 struct member {
 	struct waiter waiter;
@@ -33,45 +27,6 @@ struct gathering {
 
 /* ---- words ---- */
 
-static bool is_any(const struct step *step)
-{
-	const char *first = words_next(&step->who, NULL);
-	return step->verb->many == MANY_TO_JOIN && first && !strcmp(first, "any");
-}
-
-/* The first word that says who: NULL without one. */
-static const char *first_who(const struct step *step)
-{
-	const char *word = words_next(&step->who, NULL);
-	if (word && (step->verb->wanted == MUST_SIGNAL || is_any(step)))
-		word = words_next(&step->who, word);
-	return word;
-}
-
-static int refuse_nobody(const struct view *view, const struct step *step)
-{
-	return refuse(view->caller->why, EINVAL, "%s%s whom? Say all, names or globs", step->verb->word,
-		      is_any(step) ? " any" : step->verb->wanted == MUST_SIGNAL ? " NAME" : "");
-}
-
-/* The last word of a join is SECONDS unless it names a process. Result: that word, or NULL. */
-static const char *take_seconds(const struct view *view, struct step *step)
-{
-	if (step->verb->wanted != MAY_SECONDS)
-		return NULL;
-	const char *last = first_who(step), *next = last;
-	while ((next = words_next(&step->who, next)))
-		last = next;
-	struct caller silent = { .uid = view->caller->uid };
-	struct view asking = { .manager = view->manager, .caller = &silent };
-	struct step timed = { .value = last, .size = strlen(last), .seconds = -1 };
-	step->seconds = -1;
-	if (!*last || manager_by_directory(view->manager, last) || verb_parse_seconds(&asking, &timed))
-		return NULL;
-	step->seconds = timed.seconds;
-	return last;
-}
-
 int many_parse(const struct view *view, struct step *step)
 {
 	enum words_problem problem;
@@ -86,101 +41,10 @@ int many_parse(const struct view *view, struct step *step)
 		error = verb_parse_signal(view, &named);
 		step->signal_number = named.signal_number;
 	}
-	if (!error && (!first_who(step) || take_seconds(view, step) == first_who(step)))
-		error = refuse_nobody(view, step);
+	if (!error && (!whom_first(step) || whom_take_seconds(view, step) == whom_first(step)))
+		error = whom_refuse_nobody(view, step);
 	step->seconds = -1;
 	return error;
-}
-
-/* ---- who ---- */
-
-static bool is_started(const struct view *view, const struct process *process)
-{
-	return process->state == PROCESS_ENDED || manager_is_alive(view->manager, process);
-}
-
-/* What `all` and globs mean for the verb. */
-static bool is_meant(const struct view *view, const struct step *step, bool again, const struct process *process)
-{
-	if (!manager_may(process, view->caller))
-		return false;
-	if (step->verb->many == MANY_NOT_STARTED)
-		return again || process->state == PROCESS_INITIAL;
-	return is_started(view, process);
-}
-
-static int add_id(struct process_ids **ids, uint64_t id)
-{
-	size_t count = *ids ? (*ids)->count : 0;
-	if (!(count & (count - 1))) {
-		struct process_ids *grown = realloc(*ids, sizeof *grown + (count ? count * 2 : 1) * sizeof(uint64_t));
-		if (!grown)
-			return -ENOMEM;
-		*ids = grown;
-	}
-	(*ids)->id[count] = id;
-	(*ids)->count = count + 1;
-	return 0;
-}
-
-static int add_matching(const struct view *view, const struct step *step, bool again, const char *pattern,
-			struct process_ids **ids)
-{
-	struct process *process = NULL;
-	size_t before = *ids ? (*ids)->count : 0;
-	int error = 0;
-	while (!error && (process = manager_after(view->manager, process ? process->id : 0)))
-		if (is_meant(view, step, again, process) && (!pattern || !fnmatch(pattern, process->directory, 0)))
-			error = add_id(ids, process->id);
-	if (error || (*ids && (*ids)->count > before))
-		return error;
-	return refuse(view->caller->why, ENOENT, "no process of yours that %s matches '%.200s'",
-		      step->verb->many == MANY_NOT_STARTED ? "can be started" : "has started", pattern ? pattern : "all");
-}
-
-static int add_word(const struct view *view, const struct step *step, bool again, const char *word,
-		    struct process_ids **ids)
-{
-	const struct process *process = manager_by_directory(view->manager, word);
-	if (process && !manager_may(process, view->caller))
-		return refuse(view->caller->why, EACCES, "%.200s is not yours", word);
-	if (process)
-		return add_id(ids, process->id);
-	if (!strcmp(word, "all"))
-		return add_matching(view, step, again, NULL, ids);
-	if (strpbrk(word, "*?["))
-		return add_matching(view, step, again, word, ids);
-	return refuse(view->caller->why, ENOENT, "there is no process named %.200s", word);
-}
-
-static int compare_ids(const void *left, const void *right)
-{
-	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-	return (a > b) - (a < b);
-}
-
-/* Result: 0 and *out, never empty (free() frees). */
-static int choose(const struct view *view, struct step *step, bool again, struct process_ids **out)
-{
-	struct process_ids *ids = NULL;
-	const char *seconds = take_seconds(view, step);
-	int error = 0;
-	for (const char *word = first_who(step); !error && word && word != seconds; word = words_next(&step->who, word))
-		error = add_word(view, step, again, word, &ids);
-	if (!error && !ids)
-		error = refuse_nobody(view, step);
-	if (error) {
-		free(ids);
-		return error;
-	}
-	qsort(ids->id, ids->count, sizeof *ids->id, compare_ids);
-	size_t kept = 1;
-	for (size_t i = 1; i < ids->count; i++)
-		if (ids->id[i] != ids->id[kept - 1])
-			ids->id[kept++] = ids->id[i];
-	ids->count = kept;
-	*out = ids;
-	return 0;
 }
 
 /* ---- checking, before the first is touched ---- */
@@ -211,7 +75,7 @@ static int check_state(const struct view *view, const struct step *step, const s
 	default:
 		break;
 	}
-	if (is_started(view, process))
+	if (whom_is_started(view, process))
 		return 0;
 	return refuse(view->caller->why, ESRCH, "can only %s a started process",
 		      step->verb->many == MANY_TO_JOIN ? "join" : "signal");
@@ -307,7 +171,7 @@ static int refuse_late(const struct view *view, const struct step *step, const s
 
 static int join(const struct view *view, const struct step *step, struct gathering *gathering)
 {
-	gathering->any = is_any(step);
+	gathering->any = whom_is_any(step);
 	for (size_t i = 0; i < gathering->count; i++) {
 		struct process *process = manager_by_id(view->manager, gathering->members[i].id);
 		if (!manager_await_end(process, &gathering->members[i].waiter))
@@ -384,7 +248,7 @@ static int act(const struct view *view, const struct step *step, const struct pr
 int many_run(const struct view *view, struct step *step, bool again, struct waiter *waiter, struct gathering **out)
 {
 	struct process_ids *ids = NULL;
-	int result = choose(view, step, again, &ids);
+	int result = whom_choose(view, step, again, &ids);
 	if (!result && !again)
 		result = check_all(view, step, ids);
 	if (!result && step->verb->waits == SCRIPT_DONE)
@@ -413,7 +277,7 @@ int many_wake(const struct view *view, const struct step *step, struct gathering
 
 bool many_answer(const struct view *view, const struct step *step, struct text *out)
 {
-	if (!is_any(step) || !step->chosen)
+	if (!whom_is_any(step) || !step->chosen)
 		return false;
 	text_finish(out);
 	for (size_t i = 0; i < step->chosen->count; i++) {
