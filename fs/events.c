@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A name of 255 bytes, each of them \ooo, and the rest. */
+enum { LINE_ROOM = 2048 };
+
 /* Byte number n is at n % room. Lines are dropped whole, the oldest first. */
 struct events {
 	uint64_t first, end;
 	uint64_t dropped, count; /* events before first, and before end */
 	struct waiter_list waiters;
 	struct observer_list observers;
+	struct text line; /* room for the longest, so that no event is lost for want of memory */
 	size_t room;
 	char bytes[];
 };
@@ -21,6 +25,12 @@ struct events *events_create(size_t room)
 	if (!events)
 		return NULL;
 	*events = (struct events){ .room = room };
+	static const char ROOM_FOR_A_LINE[LINE_ROOM];
+	text_append(&events->line, ROOM_FOR_A_LINE, sizeof ROOM_FOR_A_LINE);
+	if (text_status(&events->line)) {
+		free(events);
+		return NULL;
+	}
 	LIST_INIT(&events->waiters);
 	LIST_INIT(&events->observers);
 	return events;
@@ -28,6 +38,8 @@ struct events *events_create(size_t room)
 
 void events_destroy(struct events *events)
 {
+	if (events)
+		text_finish(&events->line);
 	free(events);
 }
 
@@ -69,16 +81,14 @@ static void add_time(struct text *out, struct timespec when)
 /* One word: a blank is \040. */
 static void add_name(struct text *out, const char *name)
 {
-	char *copy = strdup(name);
-	if (!copy) {
-		out->failed = true;
-		return;
+	char letter[2] = "";
+	for (; *name; name++) {
+		*letter = *name;
+		if (*name == ' ')
+			text_add(out, "\\040");
+		else
+			text_add_name(out, letter);
 	}
-	for (char *rest = copy, *part = strsep(&rest, " "); part; part = strsep(&rest, " ")) {
-		text_add_name(out, part);
-		text_add(out, rest ? "\\040" : "");
-	}
-	free(copy);
 }
 
 static void add_what(struct text *out, const struct process *process, enum manager_event event)
@@ -99,17 +109,15 @@ static void add_what(struct text *out, const struct process *process, enum manag
 
 void events_add(struct events *events, const struct process *process, enum manager_event event, struct timespec when)
 {
-	struct text line = {0};
-	add_time(&line, when);
-	add_name(&line, process->directory);
-	add_what(&line, process, event);
-	if (!text_status(&line)) {
-		while (events->end - events->first + line.size > events->room)
-			drop_first(events);
-		copy_in(events, line.data, line.size);
-		events->count++;
-	}
-	text_finish(&line);
+	struct text *line = &events->line;
+	line->size = 0;
+	add_time(line, when);
+	add_name(line, process->directory);
+	add_what(line, process, event);
+	while (events->end - events->first + line->size > events->room)
+		drop_first(events);
+	copy_in(events, line->data, line->size);
+	events->count++;
 	waiters_tell(&events->waiters, 0);
 	observers_tell(&events->observers);
 }

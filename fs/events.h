@@ -29,7 +29,7 @@ struct events *events_create(size_t room);
 /* Nobody may wait. NULL is allowed. */
 void events_destroy(struct events *events);
 
-/* Adds a line and tells who waits. Without memory for it the event counts as lost. */
+/* Adds a line and tells who waits. */
 void events_add(struct events *events, const struct process *process, enum manager_event event, struct timespec when);
 
 /* How many bytes there have been. */

@@ -146,6 +146,29 @@ static void a_reader_that_fell_behind_is_told_how_many_it_lost(void **state)
 	}
 }
 
+static void the_longest_name_is_a_line_like_any_other(void **state)
+{
+	struct scene *scene = *state;
+	struct events_reader reader;
+	char name[256], *text, *end;
+
+	memset(name, '\n', 255);
+	name[255] = '\0';
+	process_destroy(scene->process);
+	scene->process = process_create(name, "1");
+	assert_non_null(scene->process);
+	for (int i = 0; i < 20; i++)
+		add(scene, MANAGER_REMOVED, i);
+	events_begin(scene->events, &reader);
+	text = read_all(scene, &reader, 1000);
+	for (int i = 17; i < 20; i++, text = end + 1) {
+		end = strchr(text, '\n');
+		assert_int_equal(end - text, strlen("1970-01-01T00:00:00.000001Z ") + 4 * 255 + strlen(" removed"));
+		assert_int_equal(strspn(text + 28, "\\012"), 4 * 255);
+	}
+	assert_string_equal(text, "");
+}
+
 static void the_next_event_tells_those_who_wait(void **state)
 {
 	struct scene *scene = *state;
@@ -168,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_seek_goes_to_a_byte_or_to_the_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reader_goes_back_over_what_it_has_just_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reader_that_fell_behind_is_told_how_many_it_lost, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_longest_name_is_a_line_like_any_other, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_next_event_tells_those_who_wait, set_up, tear_down),
 	};
 
