@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """restart: whether a process is run again; reset: an ended one made startable again."""
 import errno
+import json
 import os
 import select
 import signal
@@ -107,6 +108,10 @@ def between_two_runs_it_goes_on_for_everybody_and_has_no_pid(mp):
     wait_until(lambda: facts(path) == ['running', '1', '', ''])
     said = await_gap(path)
     contains(said['restart_reason'], 'exited 1')
+    told = json.loads(read(path + '/status.json'))
+    same((told['restart'], told['restart_reason']), ('on-failure', 'exited 1'))
+    assert told['restarts'] >= int(said['restarts']), told
+    same((value(path + '/ended'), value(path + '/started') != ''), ('', True))
     assert 0 <= float(said['restart_in']) <= 30, said
     contains(read(mp('active_children')), 'gap')
     await_run(mp, 'gap', 4)
@@ -257,12 +262,13 @@ def events_say_every_run(mp):
 @claim
 def reset_makes_an_ended_process_startable_with_its_configuration(mp):
     """reset: startable again, configuration kept; exitcode, pid and streams gone."""
-    path = mp.run('again', 'sh', ['-c', 'echo "$A"; echo err >&2; cat; exit 4'], env='A=b\n', stdin='input', name='label')
+    path = mp.run('again', 'sh', ['-c', 'echo "$A"; echo err >&2; cat; echo 42 > $PROCFS_MP/self/result; exit 4'], env='A=b\n', stdin='input', name='label')
     kept = {file: read(f'{path}/{file}') for file in ('target', 'args', 'env', 'stdin', 'name', 'cwd', 'umask', 'restart')}
-    same(read(path + '/stdout'), 'b\ninput')
+    same((read(path + '/stdout'), read(path + '/result')), ('b\ninput', '42\n'))
     write(path + '/ctl', 'reset')
     same(facts(path), ['initial', '0', '', ''])
-    same([read(f'{path}/{file}') for file in ('stdout', 'stderr', 'ppid', 'error')], [''] * 4)
+    gone = ('stdout', 'stderr', 'ppid', 'error', 'result', 'started', 'ended', 'rusage')
+    same([read(f'{path}/{file}') for file in gone], [''] * len(gone))
     same({file: read(f'{path}/{file}') for file in kept}, kept)
     assert not {'started', 'ended', 'exitcode'} & set(status(path)), status(path)
     expect_errno(E.ESRCH, lambda: write(path + '/ctl', 'join'))
