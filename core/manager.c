@@ -303,7 +303,7 @@ int manager_signal(struct manager *manager, struct process *process, int signal_
 	return 0;
 }
 
-int manager_stop(struct manager *manager, struct process *process, int signal_number, struct refusal *why)
+int manager_end_with(struct manager *manager, struct process *process, int signal_number, struct refusal *why)
 {
 	if (process_runs_again(process) && !manager_pid(manager, process)) {
 		if (process->state == PROCESS_STARTING)

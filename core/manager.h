@@ -101,7 +101,7 @@ int manager_signal(struct manager *manager, struct process *process, int signal_
 
 /* A signal that is meant to end it, after which no further run follows. Between two runs the next is given up.
  * Result: as manager_signal's. */
-int manager_stop(struct manager *manager, struct process *process, int signal_number, struct refusal *why);
+int manager_end_with(struct manager *manager, struct process *process, int signal_number, struct refusal *why);
 
 /* Makes an ended process startable again. Result: 0, also before start; -EBUSY until it has ended. */
 int manager_reset(struct manager *manager, struct process *process, struct refusal *why);

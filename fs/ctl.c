@@ -34,14 +34,14 @@ static int run_terminate(const struct view *view, const struct step *step, struc
 {
 	(void)step;
 	(void)waiter;
-	return manager_stop(view->manager, view->process, SIGTERM, view->caller->why);
+	return manager_end_with(view->manager, view->process, SIGTERM, view->caller->why);
 }
 
 static int run_kill(const struct view *view, const struct step *step, struct waiter *waiter)
 {
 	(void)step;
 	(void)waiter;
-	return manager_stop(view->manager, view->process, SIGKILL, view->caller->why);
+	return manager_end_with(view->manager, view->process, SIGKILL, view->caller->why);
 }
 
 static int run_signal(const struct view *view, const struct step *step, struct waiter *waiter)

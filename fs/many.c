@@ -17,7 +17,7 @@ struct gathering {
 	struct manager *manager;
 	struct waiter *whole;
 	bool any; /* the first is enough */
-	bool starts; /* all are waited for, also after one has failed */
+	bool patient; /* all are waited for, also after one has failed */
 	size_t left;
 	int error; /* the first that went wrong, and its sentence */
 	struct refusal why;
@@ -124,7 +124,7 @@ static void on_member_done(struct waiter *waiter, int error)
 		const struct process *process = manager_by_id(gathering->manager, member->id);
 		blame(gathering, process, error, process && process->error ? process->error : "it has not started");
 	}
-	if (!gathering->left || gathering->any || (gathering->error && !gathering->starts))
+	if (!gathering->left || gathering->any || (gathering->error && !gathering->patient))
 		gathering->whole->on_done(gathering->whole, gathering->error);
 }
 
@@ -184,22 +184,20 @@ static int join(const struct view *view, const struct step *step, struct gatheri
 	return step->seconds == 0 ? refuse_late(view, step, gathering) : 1;
 }
 
-/* Result: 1 the member waits; 0 it has started already; -errno with a sentence. */
-static int start_one(const struct view *view, bool again, struct member *member)
+/* A start that was asked for before the line was interrupted. Result: 1 the member waits; 0 done; -errno with a sentence. */
+static int run_one(const struct view *view, const struct step *step, bool again, struct member *member)
 {
-	struct process *process = manager_by_id(view->manager, member->id);
-	if (again && !manager_await_start(process, &member->waiter))
+	if (again && !manager_await_start(view->process, &member->waiter))
 		return 1;
-	if (again && process_is_started(process))
+	if (again && process_is_started(view->process))
 		return 0;
-	int error = manager_start(view->manager, process, view->caller, &member->waiter);
-	return error ? error : 1;
+	return step->verb->run(view, step, &member->waiter);
 }
 
-/* The checks were passed: what fails now fails alone, and the others are started all the same. */
-static int start(const struct view *view, bool again, struct gathering *gathering)
+/* The checks were passed: what fails now fails alone, and the others get the verb all the same. */
+static int act(const struct view *view, const struct step *step, bool again, struct gathering *gathering)
 {
-	gathering->starts = true;
+	gathering->patient = true;
 	gathering->left = 1; /* this loop: nobody is told from inside of it */
 	for (size_t i = 0; i < gathering->count; i++) {
 		struct refusal why = { .sentence = "" };
@@ -207,13 +205,14 @@ static int start(const struct view *view, bool again, struct gathering *gatherin
 		struct view one = *view;
 		caller.why = &why;
 		one.caller = &caller;
+		one.process = manager_by_id(view->manager, gathering->members[i].id);
 		gathering->left++;
-		int result = start_one(&one, again, &gathering->members[i]);
+		int result = one.process ? run_one(&one, step, again, &gathering->members[i]) : 0;
 		if (result > 0)
 			continue;
 		gathering->left--;
 		if (result < 0)
-			blame(gathering, manager_by_id(view->manager, gathering->members[i].id), result, why.sentence);
+			blame(gathering, one.process, result, why.sentence);
 	}
 	if (--gathering->left)
 		return 1;
@@ -222,40 +221,20 @@ static int start(const struct view *view, bool again, struct gathering *gatherin
 	return gathering->error;
 }
 
-static int gather(const struct view *view, const struct step *step, bool again, struct gathering *gathering)
-{
-	return step->verb->many == MANY_TO_JOIN ? join(view, step, gathering) : start(view, again, gathering);
-}
-
-/* A verb that does not wait, for each; the first that went wrong is told when all have had it. */
-static int act(const struct view *view, const struct step *step, const struct process_ids *ids)
-{
-	int first = 0;
-	for (size_t i = 0; i < ids->count; i++) {
-		struct refusal why = { .sentence = "" };
-		struct caller caller = *view->caller;
-		struct view one = *view;
-		caller.why = &why;
-		one.caller = &caller;
-		one.process = manager_by_id(view->manager, ids->id[i]);
-		int error = one.process ? step->verb->run(&one, step, NULL) : 0;
-		if (error < 0 && !first)
-			name_culprit(view->caller->why, one.process, first = error, why.sentence);
-	}
-	return first;
-}
-
 int many_run(const struct view *view, struct step *step, bool again, struct waiter *waiter, struct gathering **out)
 {
 	struct process_ids *ids = NULL;
 	int result = whom_choose(view, step, again, &ids);
 	if (!result && !again)
 		result = check_all(view, step, ids);
-	if (!result && step->verb->waits == SCRIPT_DONE)
-		result = act(view, step, ids);
-	else if (!result) {
+	if (!result) {
 		struct gathering *gathering = gathering_create(view, ids, waiter);
-		result = gathering ? gather(view, step, again, gathering) : -ENOMEM;
+		if (!gathering)
+			result = -ENOMEM;
+		else if (step->verb->many == MANY_TO_JOIN)
+			result = join(view, step, gathering);
+		else
+			result = act(view, step, again, gathering);
 		if (result > 0)
 			*out = gathering;
 		else

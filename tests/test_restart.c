@@ -145,14 +145,14 @@ static void a_stop_between_two_runs_is_the_end_and_told_from_the_loop(void **sta
 
 	assert_int_equal(manager_join(world->manager, process, &world->caller, &told.waiter), 0);
 	world_end(world, process, 3 << 8);
-	assert_int_equal(manager_stop(world->manager, process, SIGTERM, &world->why), 0);
+	assert_int_equal(manager_end_with(world->manager, process, SIGTERM, &world->why), 0);
 	assert_int_equal(told.times, 0);
 	AWAIT(world, told.times == 1);
 	assert_true(process_exitcode(process, &code));
 	assert_int_equal(code, 3);
 	assert_int_equal(process->pid, PID);
 	assert_true(process->ended.tv_sec > 0);
-	assert_int_equal(manager_stop(world->manager, process, SIGTERM, &world->why), 0);
+	assert_int_equal(manager_end_with(world->manager, process, SIGTERM, &world->why), 0);
 }
 
 static void a_run_that_is_stopped_is_the_last(void **state)
@@ -162,7 +162,7 @@ static void a_run_that_is_stopped_is_the_last(void **state)
 
 	assert_int_equal(restart_set_policy(world->manager, process, RESTART_ALWAYS), 0);
 	world_run(world, process);
-	assert_int_equal(manager_stop(world->manager, process, SIGTERM, &world->why), 0);
+	assert_int_equal(manager_end_with(world->manager, process, SIGTERM, &world->why), 0);
 	world_end(world, process, SIGTERM);
 	assert_int_equal(process->state, PROCESS_ENDED);
 }
@@ -176,7 +176,7 @@ static void a_stop_of_a_run_that_has_no_child_yet_waits_for_it(void **state)
 
 	world_end(world, process, EXIT_1);
 	ref = take_rerun(world, process);
-	assert_int_equal(manager_stop(world->manager, process, SIGKILL, &world->why), 0);
+	assert_int_equal(manager_end_with(world->manager, process, SIGKILL, &world->why), 0);
 	pid = world_spawn(world);
 	world_enter_running(world, ref, pid);
 	world_tell(world, MESSAGE_STARTED, ref);
@@ -245,7 +245,7 @@ static void a_reset_leaves_the_configuration_and_nothing_else(void **state)
 
 	world_end(world, process, EXIT_1);
 	run_again(world, process);
-	assert_int_equal(manager_stop(world->manager, process, SIGTERM, NULL), 0);
+	assert_int_equal(manager_end_with(world->manager, process, SIGTERM, NULL), 0);
 	world_end(world, process, SIGTERM);
 	assert_int_equal(manager_reset(world->manager, process, &world->why), 0);
 	assert_int_equal(process->state, PROCESS_INITIAL);
