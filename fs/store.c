@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/show.h"
 #include "core/restart.h"
+#include "fs/show.h"
 
 static int refuse_nul(const struct view *view, const char *bytes, size_t size)
 {

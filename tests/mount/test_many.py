@@ -108,7 +108,7 @@ def words_that_mean_nothing_are_quoted_and_nothing_is_done(mp):
     sleepers(mp, 'p')
     for words, part in (('frob all', 'valid are: start, join'), ('kill', 'all, names or globs'), ('join', 'whom'),
                         ('join any', 'whom'), ('join 5', 'whom'), ('join any 5', 'whom'), ('signal', 'is no signal'),
-                        ('signal FOO all', "'FOO'"), ('signal TERM', 'whom'), ("kill 'a", 'kill: '), ('', 'unknown verb'),
+                        ('signal FOO all', "'FOO'"), ('signal TERM', 'whom'), ("kill 'a", 'kill: '), ('', 'there is no verb'),
                         ('start_method fork', 'unknown verb'), ('target /bin/true', 'unknown verb')):
         refused(mp, E.EINVAL, words or '\n', part)
         refused(mp, E.EINVAL, f'kill p\n{words or "x"}')
