@@ -9,6 +9,7 @@
 #include "core/kin.h"
 #include "core/manager_private.h"
 #include "core/terms.h"
+#include "core/restart.h"
 
 enum { ANCESTORS_MAX = 256 };
 
@@ -114,8 +115,9 @@ void lineage_adopt(struct manager *manager, struct process *process, const struc
 
 void lineage_terminate(struct manager *manager, struct process *process)
 {
+	restart_forbid(process);
 	if (process->state == PROCESS_STARTING)
-		process->doomed = true;
+		process->doomed = SIGTERM;
 	if (process->state != PROCESS_RUNNING)
 		return;
 	manager_signal(manager, process, SIGTERM, NULL);
@@ -128,6 +130,8 @@ void lineage_release(struct manager *manager, struct process_list *children, uid
 	while ((process = LIST_FIRST(children))) {
 		if (process->daemonic && (process->owner == owner || manager->ending))
 			lineage_terminate(manager, process);
+		else if (process->owner == owner || manager->ending)
+			restart_forbid(process);
 		LIST_REMOVE(process, sibling);
 		process->parent = NULL;
 		process->session = NULL;
@@ -261,6 +265,9 @@ void manager_end(struct manager *manager)
 	struct session *session;
 	LIST_FOREACH(session, &manager->sessions, link)
 		terminate_daemonic(manager, &session->children);
+	for (struct process *p = manager_after(manager, 0); p; p = manager_after(manager, p->id))
+		if (process_runs_again(p))
+			restart_forbid(p);
 	lineage_check_finished(manager);
 }
 

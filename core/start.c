@@ -12,6 +12,7 @@
 #include "core/manager_private.h"
 #include "core/stopping.h"
 #include "core/terms.h"
+#include "core/restart.h"
 
 static void start_destroy(struct start *start)
 {
@@ -62,8 +63,12 @@ static void fail_start(struct manager *manager, struct process *process, int err
 	process_fail_start(process);
 	cgroups_leave(manager->cgroups, process->id);
 	stopping_on_over(process);
-	process->doomed = false;
+	process->doomed = 0;
 	process_set_error(process, sentence);
+	if (process->state == PROCESS_BETWEEN) {
+		restart_after_failure(process, sentence);
+		return;
+	}
 	uint64_t id = process->id;
 	waiters_tell(&process->starting, error);
 	/* One of them may have removed it; then the joiners were told. */
@@ -94,10 +99,13 @@ static void on_started(struct manager *manager, struct process *process)
 	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
 	process_set_error(process, NULL);
 	stopping_on_started(manager, process);
+	manager_raise(manager, process, MANAGER_STARTED, process->started);
 	if (manager->killing)
 		manager_signal(manager, process, SIGKILL, NULL);
-	else if (process->doomed)
+	else if (process->doomed == SIGTERM)
 		lineage_terminate(manager, process);
+	else if (process->doomed)
+		manager_signal(manager, process, process->doomed, NULL);
 	waiters_tell(&process->starting, 0);
 }
 
@@ -110,10 +118,17 @@ static void on_ended(struct manager *manager, struct process *process)
 	HASH_DELETE(by_pid, manager->pids, process);
 	stopping_on_over(process);
 	cgroups_leave(manager->cgroups, process->id);
+	manager_raise(manager, process, MANAGER_EXITED, process->ended);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;
 	ptable_release(manager->config.table, process->launch);
 	lineage_release(manager, &process->children, process->owner);
+	if (!restart_after_end(process))
+		manager_tell_end(manager, process);
+}
+
+void manager_tell_end(struct manager *manager, struct process *process)
+{
 	observers_tell(&process->observers);
 	waiters_tell(&process->joining, 0);
 	lineage_check_finished(manager);
@@ -399,7 +414,7 @@ static void on_account(void *context, int error, const struct account *account)
 		begin_launch(start);
 }
 
-static int check_start(struct manager *manager, const struct process *process, const struct caller *caller)
+int manager_check_start(struct manager *manager, const struct process *process, const struct caller *caller)
 {
 	const struct configuration *c = &process->configuration;
 	if (process->state != PROCESS_INITIAL)
@@ -417,13 +432,12 @@ static int check_start(struct manager *manager, const struct process *process, c
 	return 0;
 }
 
-int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
+/* waiter: NULL for nobody. Result: 0, and the process is STARTING; -errno with a sentence, and it is what it was. */
+static int begin_start(struct manager *manager, struct process *process, struct waiter *waiter, struct refusal *why)
 {
-	int error = check_start(manager, process, caller);
-	if (error)
-		return error;
+	int error;
 	struct start *start = calloc(1, sizeof *start);
-	struct refusal why;
+	struct refusal sentence;
 	if (!start)
 		return -ENOMEM;
 	start->manager = manager;
@@ -434,27 +448,40 @@ int manager_start(struct manager *manager, struct process *process, const struct
 		terms_asked_user(process, &asked);
 		error = account_look_up(manager->config.loop, &asked, on_account, start);
 		if (error)
-			describe_composing(error, &why);
+			describe_composing(error, &sentence);
 	} else {
-		error = compose(start, NULL, &why);
+		error = compose(start, NULL, &sentence);
 	}
 	if (error) {
 		process_fail_start(process);
 		cgroups_leave(manager->cgroups, process->id);
 		free(start);
-		return refuse(caller->why, -error, "%s", why.sentence);
+		return refuse(why, -error, "%s", sentence.sentence);
 	}
 	process->start = start;
 	LIST_INSERT_HEAD(&manager->beginning, process, beginning);
-	waiter_wait(&process->starting, waiter);
+	if (waiter)
+		waiter_wait(&process->starting, waiter);
 	if (start->composed)
 		begin_launch(start);
 	return 0;
 }
 
+int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
+{
+	int error = manager_check_start(manager, process, caller);
+	return error ? error : begin_start(manager, process, waiter, caller->why);
+}
+
+int start_again(struct manager *manager, struct process *process, struct refusal *why)
+{
+	refuse(why, ENOMEM, "out of memory");
+	return begin_start(manager, process, NULL, why);
+}
+
 int manager_await_start(struct process *process, struct waiter *waiter)
 {
-	if (process->state != PROCESS_STARTING)
+	if (process->state != PROCESS_STARTING || process->rerun)
 		return -EALREADY;
 	waiter_wait(&process->starting, waiter);
 	return 0;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/manager_private.h"
+#include "core/restart.h"
 
 static const struct stop_plan DEFAULT_PLAN = { .signal = STOP_SIGNAL_DEFAULT, .patience = STOP_PATIENCE_DEFAULT };
 
@@ -107,12 +108,15 @@ static int stop_gently(struct manager *manager, struct process *process, struct 
 
 int manager_stop(struct manager *manager, struct process *process, struct refusal *why)
 {
-	struct stop_plan plan = stopping_plan(process);
-	bool over = process->state == PROCESS_ENDED, runs = manager_is_alive(manager, process);
-	if (over || !runs || plan.patience == 0)
-		return manager_signal(manager, process, SIGKILL, why);
+	bool runs = process->state != PROCESS_ENDED && manager_pid(manager, process);
+	if (!runs || stopping_plan(process).patience == 0)
+		return manager_end_with(manager, process, SIGKILL, why);
 	int error = have(process);
-	return error ? error : stop_gently(manager, process, why);
+	if (!error)
+		error = stop_gently(manager, process, why);
+	if (!error)
+		restart_forbid(process);
+	return error;
 }
 
 static void on_limit(uv_timer_t *timer)
@@ -122,7 +126,11 @@ static void on_limit(uv_timer_t *timer)
 	drop_timer(stopping);
 	/* It may have ended in time, and the keeper's word of it still be on its way. */
 	stopping->timed_out = ptable_state(manager->config.table, stopping->process->launch) == PTABLE_RUNNING;
-	manager_stop(manager, stopping->process, NULL);
+	/* Another run may follow, unlike after the verb. */
+	if (stopping->plan.patience == 0)
+		manager_signal(manager, stopping->process, SIGKILL, NULL);
+	else
+		stop_gently(manager, stopping->process, NULL);
 }
 
 void stopping_on_started(struct manager *manager, struct process *process)

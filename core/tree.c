@@ -8,6 +8,7 @@
 #include "core/descent.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/restart.h"
 #include "core/terms.h"
 
 struct tree_work {
@@ -148,6 +149,8 @@ int manager_signal_tree(struct manager *manager, struct process *process, int si
 		destroy(tree);
 		return error;
 	}
+	if (process->state != PROCESS_ENDED)
+		restart_forbid(process);
 	LIST_INSERT_HEAD(&manager->trees, tree, link);
 	waiter_wait(&tree->waiters, waiter);
 	return 0;

@@ -8,18 +8,8 @@
 #include "core/signals.h"
 #include "core/stopping.h"
 #include "core/tree.h"
-
-enum words_wanted { NO_WORD, MAY_SECONDS, MUST_SIGNAL, MAY_TREE };
-
-struct verb {
-	const char *word;
-	const char *usage;
-	const char *help;
-	enum words_wanted wanted;
-	/* Result: 0 done; 1 the waiter waits; -errno with a sentence. */
-	int (*run)(const struct view *view, const struct step *step, struct waiter *waiter);
-	enum script_state waits;
-};
+#include "fs/many.h"
+#include "fs/verbs.h"
 
 /* ---- the verbs ---- */
 
@@ -44,7 +34,7 @@ static int run_join(const struct view *view, const struct step *step, struct wai
 static int signal_all_or_one(const struct view *view, const struct step *step, struct waiter *waiter, int signal_number)
 {
 	if (!step->tree)
-		return manager_signal(view->manager, view->process, signal_number, view->caller->why);
+		return manager_end_with(view->manager, view->process, signal_number, view->caller->why);
 	int error = manager_signal_tree(view->manager, view->process, signal_number, view->caller, waiter);
 	return error ? error : 1;
 }
@@ -72,6 +62,13 @@ static int run_signal(const struct view *view, const struct step *step, struct w
 	return manager_signal(view->manager, view->process, step->signal_number, view->caller->why);
 }
 
+static int run_reset(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	(void)waiter;
+	return manager_reset(view->manager, view->process, view->caller->why);
+}
+
 static int run_close(const struct view *view, const struct step *step, struct waiter *waiter)
 {
 	(void)step;
@@ -88,20 +85,31 @@ static int run_help(const struct view *view, const struct step *step, struct wai
 }
 
 static const struct verb VERBS[] = {
-	{ "start", "start", "run target, or run when target is empty; done when exec has succeeded", NO_WORD, run_start,
-	  SCRIPT_WAITS_FOR_START },
-	{ "join", "join [SECONDS]", "wait until it has ended", MAY_SECONDS, run_join, SCRIPT_WAITS_FOR_END },
-	{ "terminate", "terminate [tree]", "send SIGTERM; tree: to all that descends from it too", MAY_TREE, run_terminate,
-	  SCRIPT_WAITS_FOR_TREE },
-	{ "kill", "kill [tree]", "send SIGKILL; tree: to all that descends from it too", MAY_TREE, run_kill,
-	  SCRIPT_WAITS_FOR_TREE },
-	{ "signal", "signal NAME", "send a signal: a name or a number", MUST_SIGNAL, run_signal, SCRIPT_DONE },
-	{ "close", "close", "remove the directory, as rmdir does", NO_WORD, run_close, SCRIPT_DONE },
-	{ "stop", "stop", "send stop_signal, and SIGKILL when stop_timeout is over", NO_WORD, run_stop, SCRIPT_DONE },
-	{ "help", "help", "does nothing; reading ctl gives this list", NO_WORD, run_help, SCRIPT_DONE },
+	{ .word = "start", .usage = "start", .run = run_start, .waits = SCRIPT_WAITS_FOR_START, .many = MANY_NOT_STARTED,
+	  .help = "run target, or run when target is empty; done when exec has succeeded" },
+	{ .word = "join", .usage = "join [SECONDS]", .wanted = MAY_SECONDS, .run = run_join, .waits = SCRIPT_WAITS_FOR_END,
+	  .many = MANY_TO_JOIN, .help = "wait until it has ended" },
+	{ .word = "terminate", .usage = "terminate [tree]", .wanted = MAY_TREE, .run = run_terminate, .waits = SCRIPT_WAITS_FOR_TREE,
+	  .many = MANY_STARTED, .help = "send SIGTERM; tree: to all that descends from it too" },
+	{ .word = "kill", .usage = "kill [tree]", .wanted = MAY_TREE, .run = run_kill, .waits = SCRIPT_WAITS_FOR_TREE,
+	  .many = MANY_STARTED, .help = "send SIGKILL; tree: to all that descends from it too" },
+	{ .word = "signal", .usage = "signal NAME", .wanted = MUST_SIGNAL, .run = run_signal, .many = MANY_STARTED,
+	  .help = "send a signal: a name or a number" },
+	{ .word = "close", .usage = "close", .run = run_close, .many = MANY_NOT_RUNNING,
+	  .help = "remove the directory, as rmdir does" },
+	{ .word = "reset", .usage = "reset", .run = run_reset, .many = MANY_TO_RESET,
+	  .help = "after the end: make it startable again; its configuration stays" },
+	{ .word = "stop", .usage = "stop", .run = run_stop, .many = MANY_STARTED,
+	  .help = "send stop_signal, and SIGKILL when stop_timeout is over" },
+	{ .word = "help", .usage = "help", .run = run_help, .help = "does nothing; reading ctl gives this list" },
 };
 
 enum { VERB_COUNT = sizeof VERBS / sizeof *VERBS };
+
+const struct verb *verb_row(size_t index)
+{
+	return index < VERB_COUNT ? &VERBS[index] : NULL;
+}
 
 int ctl_show(const struct view *view, struct text *out)
 {
@@ -118,18 +126,19 @@ static int refuse_word(const struct view *view, const char *word, size_t size)
 {
 	struct text valid = {0};
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		text_printf(&valid, "%s%s", i ? ", " : "", VERBS[i].usage);
+		if (view->process || VERBS[i].many)
+			text_printf(&valid, "%s%s", valid.size ? ", " : "", view->process ? VERBS[i].usage : VERBS[i].word);
 	char *list = text_take(&valid, NULL);
 	char *quoted = NULL;
 	words_quote(word, size, &quoted);
-	int error = refuse(view->caller->why, EINVAL, "unknown verb %s; valid are: %s, or FILE VALUE",
-			   quoted ? quoted : "", list ? list : "");
+	int error = refuse(view->caller->why, EINVAL, "unknown verb %s; valid are: %s%s", quoted ? quoted : "",
+			   list ? list : "", view->process ? ", or FILE VALUE" : ", and whom: all, names or globs");
 	free(quoted);
 	free(list);
 	return error;
 }
 
-static int parse_seconds(const struct view *view, struct step *step)
+int verb_parse_seconds(const struct view *view, struct step *step)
 {
 	if (!step->size)
 		return 0;
@@ -141,7 +150,7 @@ static int parse_seconds(const struct view *view, struct step *step)
 	return 0;
 }
 
-static int parse_signal(const struct view *view, struct step *step)
+int verb_parse_signal(const struct view *view, struct step *step)
 {
 	step->signal_number = signal_parse(step->value);
 	return step->signal_number > 0 ? 0 : signal_refuse(view->caller->why, step->value);
@@ -155,9 +164,9 @@ static int parse_verb(const struct view *view, struct step *step)
 	if (step->verb->wanted == MAY_TREE && step->size && !step->tree)
 		return refuse(view->caller->why, EINVAL, "%s takes no word but tree, not '%s'", step->verb->word, step->value);
 	if (step->verb->wanted == MAY_SECONDS)
-		return parse_seconds(view, step);
+		return verb_parse_seconds(view, step);
 	if (step->verb->wanted == MUST_SIGNAL)
-		return parse_signal(view, step);
+		return verb_parse_signal(view, step);
 	return 0;
 }
 
@@ -191,8 +200,12 @@ static int parse_line(const struct view *view, char *line, struct step *step)
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		if (!strcmp(VERBS[i].word, word))
 			step->verb = &VERBS[i];
+	if (!view->process && (!step->verb || !step->verb->many))
+		return refuse_word(view, word, length);
 	if (!step->verb)
 		return parse_value(view, step, word);
+	if (!view->process)
+		return many_parse(view, step);
 	while (step->size && strchr(" \t", rest[step->size - 1]))
 		rest[--step->size] = '\0';
 	return parse_verb(view, step);
@@ -207,7 +220,8 @@ int script_parse(const struct view *view, const char *text, size_t size, struct 
 	size_t lines = 1;
 	for (size_t i = 0; i < size; i++)
 		lines += text[i] == '\n';
-	struct script script = { .text = strndup(text, size), .steps = calloc(lines, sizeof *script.steps) };
+	struct script script = { .text = strndup(text, size), .steps = calloc(lines, sizeof *script.steps),
+				 .of_root = !view->process };
 	int error = script.text && script.steps ? 0 : -ENOMEM;
 	for (size_t at = 0; !error && at < size;) {
 		char *line = script.text + at;
@@ -257,9 +271,12 @@ static int resume_start(const struct view *view, const struct step *step, struct
 	return process_is_started(view->process) ? 0 : run_start(view, step, waiter);
 }
 
-static int run_step(const struct script *script, const struct view *view, struct waiter *waiter)
+static int run_step(struct script *script, const struct view *view, struct waiter *waiter)
 {
-	const struct step *step = &script->steps[script->next];
+	struct step *step = &script->steps[script->next];
+	script->closed |= script->of_root && step->verb->run == run_close;
+	if (script->of_root)
+		return many_run(view, step, script->resumes && !script->next, waiter, &script->gathering);
 	if (script->removed || !view->process)
 		return refuse(view->caller->why, ESRCH, "process object is closed");
 	if (script->resumes && !script->next)
@@ -269,11 +286,15 @@ static int run_step(const struct script *script, const struct view *view, struct
 	return row_store(step->row, view, step->value, step->size);
 }
 
-static void finish_step(struct script *script)
+static void finish_step(struct script *script, const struct view *view)
 {
 	const struct step *step = &script->steps[script->next++];
 	script->done = step->end;
-	if (step->verb && step->verb->run == run_close)
+	if (script->of_root) {
+		gathering_destroy(script->gathering);
+		script->gathering = NULL;
+		script->has_answer |= many_answer(view, step, &script->answer);
+	} else if (step->verb && step->verb->run == run_close)
 		script->removed = true;
 }
 
@@ -294,7 +315,7 @@ int script_run(struct script *script, const struct view *view, struct waiter *wa
 			*state = script->steps[script->next].verb->waits;
 			return 0;
 		}
-		finish_step(script);
+		finish_step(script, view);
 	}
 	return 0;
 }
@@ -302,11 +323,13 @@ int script_run(struct script *script, const struct view *view, struct waiter *wa
 int script_wake(struct script *script, const struct view *view, int error)
 {
 	if (!error) {
-		finish_step(script);
+		finish_step(script, view);
 		return 0;
 	}
 	const struct step *step = &script->steps[script->next];
-	if (error == -ETIME)
+	if (script->of_root)
+		many_wake(view, step, script->gathering, error);
+	else if (error == -ETIME)
 		refuse(view->caller->why, ETIME, "still running after %.15g seconds", step->seconds);
 	else if (!view->process)
 		refuse(view->caller->why, -error, "process object is closed");
@@ -322,6 +345,12 @@ double script_limit(const struct script *script)
 
 void script_finish(struct script *script)
 {
+	gathering_destroy(script->gathering);
+	text_finish(&script->answer);
+	for (size_t i = 0; script->steps && i < script->count; i++) {
+		words_finish(&script->steps[i].who);
+		free(script->steps[i].chosen);
+	}
 	free(script->text);
 	free(script->steps);
 	*script = (struct script){0};

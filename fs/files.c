@@ -7,6 +7,7 @@
 #include "fs/ctl.h"
 #include "fs/known.h"
 #include "fs/result.h"
+#include "fs/many.h"
 #include "fs/show.h"
 #include "fs/store.h"
 #include "fs/terms.h"
@@ -39,6 +40,10 @@ static const struct row ROOT_ROWS[] = {
 	{ .name = "status.json", .show = all_status_json_show, .help = "all processes, as an array of JSON objects" },
 	{ .name = "locks", .kind = ROW_DIRECTORY, .flags = ROW_EVERYBODY,
 	  .help = "any name can be made in it and locked: flock locks/NAME COMMAND" },
+	{ .name = "ctl", .flags = ROW_CONTROL | ROW_EVERYBODY, .largest = SCRIPT_LARGEST, .show = many_show,
+	  .help = "takes verbs for many: 'kill worker-*', 'join all 5'; reading gives their list" },
+	{ .name = "events", .flags = ROW_EVENTS,
+	  .help = "a line for each change, from the first still kept; follows like a pipe" },
 };
 
 static const struct row PROCESS_ROWS[] = {
@@ -110,6 +115,8 @@ static const struct row PROCESS_ROWS[] = {
 	{ .name = "limits", .flags = ROW_FROZEN, .largest = A_PATH, .show = limits_show_lines, .store = limits_store,
 	  .former = limits_former,
 	  .help = "what it may use: NAME SOFT:HARD a line, as setrlimit(2) names them" },
+	{ .name = "restart", .largest = A_WORD, .show = restart_show, .store = restart_store,
+	  .help = "no, on-failure or always: whether it is run again after it has ended by itself" },
 };
 
 enum {
@@ -193,6 +200,9 @@ int files_show_help(const struct view *view, struct text *out)
 	add_rows(out, false);
 	text_add(out, "\nverbs, written to ctl, a line each:\n");
 	int error = ctl_show(view, out);
+	text_add(out, "\nverbs for many, written to the ctl beside this file:\n");
+	if (!error)
+		error = many_show(view, out);
 	text_add(out, "\nWhen something is refused, the error file beside it says why. See also procfs-mp(1).\n");
 	return error ? error : text_status(out);
 }

@@ -19,6 +19,7 @@ enum row_flag {
 	ROW_EXECUTABLE = 1 << 4,
 	ROW_EXACT = 1 << 7,      /* a final newline is a part of the value */
 	ROW_EVERYBODY = 1 << 5,  /* writable by all who see the mount; a directory: names can be made in it */
+	ROW_EVENTS = 1 << 12,    /* follows what changes, like a pipe */
 	ROW_LEASE = 1 << 6,      /* what open made lasts while a descriptor is held */
 };
 

@@ -57,6 +57,8 @@ void handle_destroy(struct handle *handle)
 	text_finish(&handle->draft);
 	text_finish(&handle->emptied);
 	free(handle->content);
+	free(handle->answer);
+	free(handle->reader);
 	free(handle);
 }
 

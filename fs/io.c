@@ -77,6 +77,8 @@ static uint32_t open_flags(const struct row *row, int flags)
 
 static int open_row(struct target *target, struct handle *handle)
 {
+	if (target->row->flags & ROW_EVENTS)
+		return watch_open(handle);
 	if (!target->row->open)
 		return 0;
 	struct opened opened = {0};
@@ -180,7 +182,11 @@ static void reply_stream(fuse_req_t request, int fd, size_t size, off_t offset)
 static int take_content(struct handle *handle, struct target *target)
 {
 	struct text text = {0};
-	int error = handle->row->show ? handle->row->show(&target->view, &text) : 0;
+	int error = 0;
+	if (handle->answer)
+		text_append(&text, handle->answer, handle->answer_size);
+	else if (handle->row->show)
+		error = handle->row->show(&target->view, &text);
 	if (error) {
 		text_finish(&text);
 		return error;
@@ -234,6 +240,10 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 {
 	(void)ino;
 	struct handle *handle = handle_of(info);
+	if (handle->reader) {
+		watch_read(request, size, offset, info);
+		return;
+	}
 	struct target target;
 	int error = find_process(request, handle, &target);
 	if (is_stream(handle->row, handle->flags))
@@ -314,6 +324,8 @@ void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, st
 			fuse_pollhandle_destroy(handle->poll);
 		handle->poll = poll;
 	}
+	if (handle->reader)
+		events = watch_poll(handle);
 	if (waits && !events)
 		observer_watch(&target.process->observers, &handle->observer);
 	fuse_reply_poll(request, events);

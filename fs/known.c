@@ -12,6 +12,7 @@
 
 #include "core/columns.h"
 #include "core/json.h"
+#include "core/restart.h"
 #include "fs/show.h"
 
 /* ---- pieces ---- */
@@ -225,6 +226,21 @@ static void add_usage(struct json *json, const struct view *view)
 	json_close(json, '}');
 }
 
+static void add_restart(struct json *json, const struct process *process)
+{
+	double due = restart_due(process);
+	char seconds[40];
+	add_member(json, "restart", restart_policy_name(restart_policy(process)));
+	add_number(json, "restarts", restart_count(process), true);
+	add_member(json, "restart_reason", restart_reason(process));
+	json_key(json, "restart_in");
+	snprintf(seconds, sizeof seconds, "%.3f", due);
+	if (due >= 0)
+		json_value(json, seconds);
+	else
+		json_null(json);
+}
+
 int status_json_show(const struct view *view, struct text *out)
 {
 	struct json json = { .out = out };
@@ -240,6 +256,7 @@ int status_json_show(const struct view *view, struct text *out)
 	add_text(&json, "umask", &umask);
 	terms_add_json(view, &json);
 	add_usage(&json, view);
+	add_restart(&json, view->process);
 	add_boolean(&json, "exact", !json.replaced);
 	json_close(&json, '}');
 	text_add(out, "\n");

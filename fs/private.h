@@ -31,6 +31,9 @@ struct handle {
 	bool has_content;
 	off_t position; /* of a stream: where the next read begins; 0 again behind the end and after a write */
 
+	char *answer; /* of a control file: what reads give since the last `join any`; NULL: the verbs */
+	size_t answer_size;
+
 	struct text draft; /* what this open has written of a value */
 	bool has_draft;
 	struct text emptied; /* the value before `>` emptied it, until a write has been accepted */
@@ -40,6 +43,7 @@ struct handle {
 	struct session *session;
 	struct lock *lock;
 	LIST_ENTRY(handle) link; /* on the server's list */
+	struct events_reader *reader; /* of events: where this open is */
 
 	/* A write that was interrupted and is sent again goes on where it was. */
 	bool resumes;
@@ -57,6 +61,7 @@ struct server {
 	uv_poll_t requests;
 	struct fuse_buf buffer;
 	LIST_HEAD(, handle) handles;
+	struct events *events;
 	uint32_t serial; /* of the last control file looked up */
 	fuse_ino_t control;       /* that file, */
 	pid_t control_caller;     /* who looked it up, the only one who ever did, */
@@ -123,6 +128,11 @@ struct written {
 int value_write(struct handle *handle, struct target *target, const struct written *written);
 /* SETATTR's size, for every kind of row. Result: 0; -errno with a sentence. */
 int value_truncate(struct target *target, off_t size);
+
+/* watch.c: the root's events. Result of watch_poll: what is ready now; else the handle's observer is told. */
+int watch_open(struct handle *handle);
+void watch_read(fuse_req_t request, size_t size, off_t offset, const struct fuse_file_info *info);
+unsigned watch_poll(struct handle *handle);
 
 /* the request table's parts */
 void tree_lookup(fuse_req_t, fuse_ino_t, const char *);

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "fs/events.h"
 #include "fs/log.h"
 #include "fs/private.h"
 
@@ -26,6 +27,7 @@ void server_destroy(struct server *server)
 {
 	if (!server)
 		return;
+	events_destroy(server->events);
 	free(server->buffer.mem);
 	free(server);
 }
@@ -136,6 +138,12 @@ static void lose_keeper(struct server *server)
 	server->status = 1;
 }
 
+static void on_event(void *context, const struct process *process, enum manager_event event, struct timespec when)
+{
+	struct server *server = context;
+	events_add(server->events, process, event, when);
+}
+
 static void on_finished(void *context, int error)
 {
 	struct server *server = context;
@@ -167,6 +175,9 @@ static int begin(struct server *server, const struct server_config *config)
 		.gid = getegid(),
 	};
 	LIST_INIT(&server->handles);
+	server->events = events_create(EVENTS_ROOM);
+	if (!server->events)
+		return -ENOMEM;
 	int error = uv_loop_init(&server->loop);
 	if (error)
 		return error;
@@ -178,6 +189,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.surroundings = &server->surroundings,
 		.has_command = config->has_command,
 		.on_finished = on_finished,
+		.on_event = on_event,
 		.context = server,
 	};
 	error = manager_create(&manager, &server->manager);

@@ -16,6 +16,7 @@ int daemon_store(const struct view *view, const char *bytes, size_t size);
 int env_store(const struct view *view, const char *bytes, size_t size);
 int kwargs_store(const struct view *view, const char *bytes, size_t size);
 int name_store(const struct view *view, const char *bytes, size_t size);
+int restart_store(const struct view *view, const char *bytes, size_t size);
 int run_store(const struct view *view, const char *bytes, size_t size);
 int start_method_store(const struct view *view, const char *bytes, size_t size);
 int target_store(const struct view *view, const char *bytes, size_t size);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "core/terms.h"
+#include "fs/events.h"
 #include "fs/lock.h"
 #include "fs/private.h"
 
@@ -64,7 +65,7 @@ void forget_refusal(struct target *target)
 static int content_size(struct target *target, off_t *out)
 {
 	const struct row *row = target->row;
-	*out = 0;
+	*out = row->flags & ROW_EVENTS ? (off_t)events_end(target->server->events) : 0;
 	if (row->stream) {
 		struct stat st;
 		int fd = row->stream(target->process);

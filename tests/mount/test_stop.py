@@ -129,6 +129,21 @@ def a_run_that_is_in_time_is_left_alone(mp):
 
 
 @claim
+def no_run_follows_a_stop_and_one_follows_a_run_that_was_too_long(mp):
+    """stop is meant, also for a process that is run again; a time limit is one run's."""
+    path = ready(mp.start('p', '/bin/sh', ['-c', OBEDIENT.format('TERM')], restart='always'))
+    write(path + '/ctl', 'stop')
+    same((value(path + '/wait'), value(path + '/state')), ('7', 'ended'))
+    again = mp.start('q', '/bin/sh', ['-c', 'echo run; exec sleep 1000'], restart='on-failure', timeout='0.1', stop_timeout='0.1')
+    wait_until(lambda: read(again + '/stdout').count('run') >= 3, what='it is run again')
+    write(again + '/ctl', 'kill tree\njoin')
+    same(value(again + '/state'), 'ended')
+    write(mp.start('r', 'sleep', '1000') + '/ctl', 'stop_timeout 0')
+    write(mp('ctl'), 'stop r')
+    same(value(mp('r', 'wait')), '-9')
+
+
+@claim
 def values_that_mean_nothing_are_refused(mp):
     """EINVAL quotes the word and says what would be valid; the value stays."""
     path = mp.make('p', 'true', stop_signal='HUP', stop_timeout='1.5', timeout='60')
