@@ -7,6 +7,7 @@
 
 #include "core/manager.h"
 #include "core/message.h"
+#include "core/redirection.h"
 
 /* A row of the roster: ids only grow, so the roster is sorted and an id is found by bisection. A removed
  * process leaves a hole until the roster is packed. */
@@ -29,6 +30,7 @@ struct start {
 	struct process *process;
 	struct invocation invocation;
 	struct message_launch message;
+	struct writer writer; /* who wrote start */
 	bool composed; /* invocation and message are to be finished */
 	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
 };

@@ -12,7 +12,7 @@
 enum { MESSAGE_STREAMS = 3 };
 
 /* A launch: this; group_count gid_t; then strings_size bytes, every string ended by NUL: the cwd if it has one,
- * candidates, arguments, environment. When `memory` is set all of it is in the memfd and this alone, the same, in
+ * the paths of outputs to files, candidates, arguments, environment. When `memory` is set all of it is in the memfd and this alone, the same, in
  * the message. */
 struct message_head {
 	uint32_t kind;
@@ -30,6 +30,11 @@ struct message_head {
 	uint32_t argument_count;
 	uint32_t environment_count;
 	uint32_t strings_size;
+	uint32_t output_to[2]; /* enum launch_to */
+	int32_t output_number[2];
+	int32_t inherit_pid;
+	uint32_t padding;
+	uint64_t mount_device;
 };
 
 /* Everything but streams and memory, which are 0.

@@ -44,6 +44,8 @@ void process_destroy(struct process *process)
 	value_clear(&c->env);
 	value_clear(&c->cwd);
 	value_clear(&c->run);
+	free(c->output_to[0]);
+	free(c->output_to[1]);
 	close_if_open(process->stdin_fd);
 	close_if_open(process->output_fd[0]);
 	close_if_open(process->output_fd[1]);

@@ -46,6 +46,7 @@ struct configuration {
 	struct value run;
 	int umask;
 	enum start_method start_method;
+	char *output_to[2]; /* core/redirection.h; NULL: captured */
 };
 
 /* Somebody who waits for a start to be decided or for the end. on_done is called once, from the loop, after the

@@ -38,6 +38,8 @@ enum launch_step {
 	LAUNCH_STEP_CWD,
 	LAUNCH_STEP_STREAMS,
 	LAUNCH_STEP_EXEC,
+	LAUNCH_STEP_STDOUT, /* opening or taking what stdout or stderr leads to */
+	LAUNCH_STEP_STDERR,
 };
 
 struct ptable_entry {

@@ -17,6 +17,7 @@ static void start_destroy(struct start *start)
 		message_launch_finish(&start->message);
 		invocation_finish(&start->invocation);
 	}
+	redirection_forget_writer(&start->writer);
 	free(start);
 }
 
@@ -33,6 +34,10 @@ static void describe_failure(const struct start *start, const struct ptable_entr
 		break;
 	case LAUNCH_STEP_CWD:
 		refuse(why, ENOENT, "cannot enter the directory %s: %s", spec->cwd, reason);
+		break;
+	case LAUNCH_STEP_STDOUT:
+	case LAUNCH_STEP_STDERR:
+		redirection_describe(spec, entry->step == LAUNCH_STEP_STDERR, entry->error, why);
 		break;
 	case LAUNCH_STEP_EXEC:
 		if (entry->error == ENOENT && c->target.size && !strchr(c->target.bytes, '/'))
@@ -278,7 +283,7 @@ static int open_output(struct process *process, int which)
 	return 0;
 }
 
-static int open_streams(struct process *process, struct launch_spec *spec)
+static int open_streams(struct process *process, const struct writer *writer, struct launch_spec *spec)
 {
 	int error = open_output(process, 0);
 	if (!error)
@@ -287,6 +292,7 @@ static int open_streams(struct process *process, struct launch_spec *spec)
 		return error;
 	spec->stdout_fd = process->output_fd[0];
 	spec->stderr_fd = process->output_fd[1];
+	redirection_apply(process, writer, spec);
 	if (process->stdin_fd < 0)
 		return 0;
 	int fd = open_input(process);
@@ -306,7 +312,8 @@ static int compose(struct start *start, const struct account *account)
 		return error;
 	struct launch_spec *spec = &start->invocation.spec;
 	struct ptable_ref ref;
-	error = open_streams(process, spec);
+	spec->mount_device = manager->config.surroundings->device;
+	error = open_streams(process, &start->writer, spec);
 	if (!error)
 		error = ptable_claim(manager->config.table, process->id, process->run_count, &ref);
 	if (error)
@@ -372,6 +379,9 @@ static int check_start(struct manager *manager, const struct process *process, c
 		return refuse(caller->why, EPERM, "the caller cannot be identified from here: it may look, not start");
 	if (manager->ending)
 		return refuse(caller->why, ESHUTDOWN, "the mount is ending: nothing can be started any more");
+	int error = redirection_check(process, caller);
+	if (error)
+		return error;
 	const struct process *inside = manager_inside(manager, caller, NULL);
 	if (inside && inside->daemonic)
 		return refuse(caller->why, EPERM, "daemonic processes are not allowed to have children");
@@ -388,6 +398,11 @@ int manager_start(struct manager *manager, struct process *process, const struct
 		return -ENOMEM;
 	start->manager = manager;
 	start->process = process;
+	error = redirection_keep_writer(process, caller, &start->writer);
+	if (error) {
+		start_destroy(start);
+		return error;
+	}
 	process_begin_start(process);
 	if (invocation_needs_account(process, manager->config.surroundings)) {
 		struct account asked = { .uid = process->owner, .gid = process->group };
@@ -397,7 +412,7 @@ int manager_start(struct manager *manager, struct process *process, const struct
 	}
 	if (error) {
 		process_fail_start(process);
-		free(start);
+		start_destroy(start);
 		describe_composing(error, caller->why ? caller->why : &(struct refusal){0});
 		return error;
 	}

@@ -9,6 +9,7 @@
 #include "fs/result.h"
 #include "fs/show.h"
 #include "fs/store.h"
+#include "fs/streams.h"
 
 enum {
 	A_WORD = 80,
@@ -90,6 +91,10 @@ static const struct row PROCESS_ROWS[] = {
 	{ .name = "status.json", .show = status_json_show, .help = "status as a JSON object" },
 	{ .name = "result", .flags = ROW_SECRET, .largest = RESULT_LARGEST, .permit = result_permit, .stream = result_stream,
 	  .put = result_put, .help = "what it leaves for others: written from inside, as self/result, read outside" },
+	{ .name = "stdout_to", .flags = ROW_FROZEN, .largest = A_PATH, .show = stdout_to_show, .store = stdout_to_store,
+	  .help = "where its output goes: a path, stderr, or inherit [N] of who writes start; empty: it is kept here" },
+	{ .name = "stderr_to", .flags = ROW_FROZEN, .largest = A_PATH, .show = stderr_to_show, .store = stderr_to_store,
+	  .help = "the same for its standard error: a path, stdout, or inherit [N]" },
 };
 
 enum {
