@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "core/capture.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
 
@@ -25,8 +26,11 @@ int manager_create(const struct manager_config *config, struct manager **out)
 	LIST_INIT(&manager->beginning);
 	LIST_INIT(&manager->children);
 	LIST_INIT(&manager->sessions);
-	int error = start_listen(manager);
+	int error = captures_create(config->loop, &manager->captures);
+	if (!error)
+		error = start_listen(manager);
 	if (error) {
+		captures_destroy(manager->captures);
 		free(manager);
 		return error;
 	}
@@ -48,6 +52,7 @@ void manager_destroy(struct manager *manager)
 		HASH_DELETE(by_directory, manager->directories, process);
 		process_destroy(process);
 	}
+	captures_destroy(manager->captures);
 	free(manager->roster);
 	struct user *user, *next;
 	HASH_ITER(hh, manager->users, user, next) {
@@ -226,6 +231,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	LIST_REMOVE(process, sibling);
 	lineage_release(manager, &process->children, process->owner);
 	observers_tell(&process->observers);
+	capture_end(process, -ESRCH);
 	waiters_tell(&process->starting, -ESRCH);
 	waiters_tell(&process->joining, -ESRCH);
 	process_destroy(process);
@@ -343,6 +349,11 @@ enum start_method manager_start_method(const struct manager *manager)
 void manager_set_start_method(struct manager *manager, enum start_method method)
 {
 	manager->start_method = method;
+}
+
+struct captures *manager_captures(struct manager *manager)
+{
+	return manager->captures;
 }
 
 const struct surroundings *manager_surroundings(const struct manager *manager)

@@ -52,6 +52,7 @@ struct manager {
 	struct manager_config config;
 	uv_poll_t *keeper;
 	int keeper_events; /* what it listens for: setting them again costs two system calls */
+	struct captures *captures;
 	pid_t keeper_pid;
 	STAILQ_HEAD(, start) unsent;
 

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/capture.h"
+
 struct process *process_create(const char *directory, const char *identity)
 {
 	struct process *process = calloc(1, sizeof *process);
@@ -14,6 +16,7 @@ struct process *process_create(const char *directory, const char *identity)
 	process->directory = strdup(directory);
 	process->identity = strdup(identity);
 	process->configuration.umask = PROCESS_UMASK_DEFAULT;
+	process->configuration.output_max = PROCESS_OUTPUT_MAX_DEFAULT;
 	process->stdin_fd = process->output_fd[0] = process->output_fd[1] = -1;
 	process->result_fd = -1;
 	LIST_INIT(&process->children);
@@ -46,6 +49,7 @@ void process_destroy(struct process *process)
 	value_clear(&c->run);
 	free(c->output_to[0]);
 	free(c->output_to[1]);
+	capture_destroy(process->capture);
 	close_if_open(process->stdin_fd);
 	close_if_open(process->output_fd[0]);
 	close_if_open(process->output_fd[1]);

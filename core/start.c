@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/capture.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
 
@@ -92,6 +92,7 @@ static void on_started(struct manager *manager, struct process *process)
 		manager_signal(manager, process, SIGKILL, NULL);
 	else if (process->doomed)
 		lineage_terminate(manager, process);
+	capture_begin(process);
 	waiters_tell(&process->starting, 0);
 }
 
@@ -107,7 +108,10 @@ static void on_ended(struct manager *manager, struct process *process)
 	ptable_release(manager->config.table, process->launch);
 	lineage_release(manager, &process->children, process->owner);
 	observers_tell(&process->observers);
-	waiters_tell(&process->joining, 0);
+	uint64_t id = process->id;
+	capture_end(process, 0);
+	if (manager_by_id(manager, id))
+		waiters_tell(&process->joining, 0);
 	lineage_check_finished(manager);
 }
 
@@ -267,39 +271,48 @@ static int open_input(const struct process *process)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_output(struct process *process, int which)
+/* What leads elsewhere needs no memory file; a descriptor of who wrote start travels as the program's pidfd. All are
+ * ours to close. */
+static int open_output(struct process *process, struct launch_spec *spec, int which)
 {
-	if (process->output_fd[which] >= 0)
+	int *place = which ? &spec->stderr_fd : &spec->stdout_fd;
+	int fd = -1;
+	if (spec->outputs[which].to == LAUNCH_TO_FD)
+		fd = capture_open(process, which);
+	else if (*place < 0)
 		return 0;
-	int fd = memfd_create(which ? "stderr" : "stdout", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fcntl(fd, F_SETFL, O_APPEND)) {
-		int error = -errno;
-		close(fd);
-		return error;
-	}
-	process->output_fd[which] = fd;
-	return 0;
+	else if ((fd = fcntl(*place, F_DUPFD_CLOEXEC, 0)) < 0)
+		fd = -errno;
+	*place = fd < 0 ? -1 : fd;
+	return fd < 0 ? fd : 0;
 }
 
-static int open_streams(struct process *process, const struct writer *writer, struct launch_spec *spec)
+static int open_streams(struct start *start, struct launch_spec *spec)
 {
-	int error = open_output(process, 0);
+	struct process *process = start->process;
+	if (!capture_of(start->manager->captures, process))
+		return -ENOMEM;
+	redirection_apply(process, &start->writer, spec);
+	int error = open_output(process, spec, 0);
 	if (!error)
-		error = open_output(process, 1);
-	if (error)
+		error = open_output(process, spec, 1);
+	if (error || process->stdin_fd < 0)
 		return error;
-	spec->stdout_fd = process->output_fd[0];
-	spec->stderr_fd = process->output_fd[1];
-	redirection_apply(process, writer, spec);
-	if (process->stdin_fd < 0)
-		return 0;
 	int fd = open_input(process);
 	if (fd < 0)
 		return fd;
 	spec->stdin_fd = fd;
 	return 0;
+}
+
+static void close_streams(struct launch_spec *spec)
+{
+	int *const fds[] = { &spec->stdin_fd, &spec->stdout_fd, &spec->stderr_fd };
+	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
 }
 
 /* account: NULL for the mount's own user. */
@@ -313,7 +326,7 @@ static int compose(struct start *start, const struct account *account)
 	struct launch_spec *spec = &start->invocation.spec;
 	struct ptable_ref ref;
 	spec->mount_device = manager->config.surroundings->device;
-	error = open_streams(process, &start->writer, spec);
+	error = open_streams(start, spec);
 	if (!error)
 		error = ptable_claim(manager->config.table, process->id, process->run_count, &ref);
 	if (error)
@@ -327,8 +340,7 @@ static int compose(struct start *start, const struct account *account)
 	process->launch = ref;
 	start->composed = true;
 finish_invocation:
-	if (spec->stdin_fd >= 0)
-		close(spec->stdin_fd);
+	close_streams(spec);
 	if (error)
 		invocation_finish(&start->invocation);
 	return error;

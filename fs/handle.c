@@ -54,6 +54,7 @@ void handle_destroy(struct handle *handle)
 	if (handle->lock)
 		locks_close(&handle->server->locks, handle->lock);
 	text_finish(&handle->draft);
+	free(handle->reader);
 	free(handle->content);
 	free(handle);
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/follow.h"
 #include "fs/private.h"
 
 /* struct fuse_open_out of the kernel's include/uapi/linux/fuse.h: libfuse 3.14 cannot say the last two flags. */
@@ -57,7 +58,7 @@ static int check_open(struct target *target, int flags)
  * reads then all arrive at offset 0, and the handle counts for them. */
 static bool is_stream(const struct row *row, int flags)
 {
-	return (row->flags & ROW_CONTROL) && is_writing(flags);
+	return ((row->flags & ROW_CONTROL) && is_writing(flags)) || (row->flags & ROW_FOLLOWS);
 }
 
 static uint32_t open_flags(const struct row *row, int flags)
@@ -107,6 +108,8 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 	struct handle *handle = error ? NULL : handle_create(&target, info->flags);
 	if (!error)
 		error = handle ? open_row(&target, handle) : -ENOMEM;
+	if (!error && target.row->captured)
+		error = follow_open(handle, target.process);
 	if (error) {
 		handle_destroy(handle);
 		refuse_request(request, &target, error);
@@ -255,6 +258,10 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 	int error = find_process(request, handle, &target);
 	if (is_stream(handle->row, handle->flags))
 		offset = handle->position;
+	if (!error && handle->row->captured) {
+		follow_read(request, handle, target.process, (struct asked){ size, offset, info->flags & O_NONBLOCK });
+		return;
+	}
 	if (!error && handle->row->stream) {
 		reply_stream(request, handle->row->stream(target.process), size, offset);
 		return;
@@ -447,6 +454,8 @@ void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, st
 		events = POLLIN | POLLRDNORM | POLLHUP | POLLERR;
 	else if (waits)
 		events = target.process->state == PROCESS_ENDED ? POLLIN | POLLRDNORM | POLLHUP : 0;
+	else if (handle->row->flags & ROW_FOLLOWS)
+		events = 0;
 	if (poll) {
 		if (handle->poll)
 			fuse_pollhandle_destroy(handle->poll);
@@ -454,5 +463,7 @@ void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, st
 	}
 	if (waits && !events)
 		observer_watch(&target.process->observers, &handle->observer);
+	if (!events && !waits)
+		events = follow_poll(handle, target.process);
 	fuse_reply_poll(request, events);
 }

@@ -36,6 +36,7 @@ struct handle {
 	struct session *session;
 	struct lock *lock;
 	LIST_ENTRY(handle) link; /* on the server's list */
+	struct reader *reader; /* of what is captured (fs/follow.h) */
 
 	/* A write that was interrupted and is sent again goes on where it was. */
 	bool resumes;

@@ -6,6 +6,8 @@
 
 #include "fs/known.h"
 
+#include "core/capture.h"
+
 /* ---- the root's ---- */
 
 int active_children_show(const struct view *view, struct text *out)
@@ -291,6 +293,16 @@ static void add_shown(struct text *out, const char *key, const struct view *view
 	free(line);
 }
 
+static void add_dropped(const struct view *view, struct text *out)
+{
+	static const char *const KEYS[] = { "stdout_dropped", "stderr_dropped" };
+	for (int i = 0; i < 2; i++) {
+		uint64_t first = capture_window(view->process, i).first;
+		if (first)
+			text_printf(out, "%s: %" PRIu64 "\n", KEYS[i], first);
+	}
+}
+
 int status_show(const struct view *view, struct text *out)
 {
 	const struct process *process = view->process;
@@ -319,6 +331,7 @@ int status_show(const struct view *view, struct text *out)
 		text_add_name(out, process->parent->directory);
 		text_add(out, "\n");
 	}
+	add_dropped(view, out);
 	add_time(out, "created", process->created);
 	add_shown(out, "started", view, started_show);
 	add_shown(out, "ended", view, ended_show);
@@ -331,14 +344,4 @@ int status_show(const struct view *view, struct text *out)
 int stdin_stream(const struct process *process)
 {
 	return process->stdin_fd;
-}
-
-int stdout_stream(const struct process *process)
-{
-	return process->output_fd[0];
-}
-
-int stderr_stream(const struct process *process)
-{
-	return process->output_fd[1];
 }

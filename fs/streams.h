@@ -11,5 +11,7 @@ int stdout_to_show(const struct view *view, struct text *out);
 int stderr_to_show(const struct view *view, struct text *out);
 int stdout_to_store(const struct view *view, const char *bytes, size_t size);
 int stderr_to_store(const struct view *view, const char *bytes, size_t size);
+int output_max_show(const struct view *view, struct text *out);
+int output_max_store(const struct view *view, const char *bytes, size_t size);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/follow.h"
 #include "fs/lock.h"
 #include "fs/private.h"
 
@@ -64,6 +65,10 @@ static int content_size(struct target *target, off_t *out)
 {
 	const struct row *row = target->row;
 	*out = 0;
+	if (row->captured) {
+		*out = follow_size(target->process, row);
+		return 0;
+	}
 	if (row->stream) {
 		struct stat st;
 		int fd = row->stream(target->process);
@@ -126,6 +131,8 @@ int target_stat(struct target *target, struct stat *out)
 		out->st_size = (off_t)strlen(target->process->directory) + 6;
 	if (!target->row || target->row->kind == ROW_DIRECTORY)
 		return 0;
+	if (target->row->captured)
+		follow_time(target->process, target->row, &out->st_mtim);
 	int error = content_size(target, &out->st_size);
 	out->st_blocks = (out->st_size + 511) / 512;
 	return error;
