@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/capture.h"
+#include "core/input.h"
 
 struct process *process_create(const char *directory, const char *identity)
 {
@@ -50,6 +51,7 @@ void process_destroy(struct process *process)
 	free(c->output_to[0]);
 	free(c->output_to[1]);
 	capture_destroy(process->capture);
+	input_destroy(process->input);
 	close_if_open(process->stdin_fd);
 	close_if_open(process->output_fd[0]);
 	close_if_open(process->output_fd[1]);

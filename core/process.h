@@ -47,6 +47,7 @@ struct configuration {
 	int umask;
 	enum start_method start_method;
 	char *output_to[2]; /* core/redirection.h; NULL: captured */
+	bool stdin_open; /* its input goes on after the start */
 	uint64_t output_max; /* bytes kept of each stream that is captured */
 };
 
@@ -97,6 +98,7 @@ struct process {
 	struct usage *usage; /* ended: what it has used; NULL: there was no memory to keep it */
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
+	struct input *input; /* when it is kept open (core/input.h); NULL: none yet */
 	int output_fd[2]; /* what came to stdout and stderr, -1: nothing */
 	struct capture *capture; /* their bounds and readers (core/capture.h); NULL: none yet */
 	int result_fd;    /* what it left for others, -1: nothing */

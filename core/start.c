@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/capture.h"
+#include "core/input.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
 
@@ -59,6 +60,7 @@ static void fail_start(struct manager *manager, struct process *process, int err
 	process_fail_start(process);
 	process->doomed = false;
 	process_set_error(process, sentence);
+	input_end(process);
 	uint64_t id = process->id;
 	waiters_tell(&process->starting, error);
 	/* One of them may have removed it; then the joiners were told. */
@@ -93,6 +95,7 @@ static void on_started(struct manager *manager, struct process *process)
 	else if (process->doomed)
 		lineage_terminate(manager, process);
 	capture_begin(process);
+	input_begin(process);
 	waiters_tell(&process->starting, 0);
 }
 
@@ -110,6 +113,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	observers_tell(&process->observers);
 	uint64_t id = process->id;
 	capture_end(process, 0);
+	input_end(process);
 	if (manager_by_id(manager, id))
 		waiters_tell(&process->joining, 0);
 	lineage_check_finished(manager);
@@ -296,9 +300,11 @@ static int open_streams(struct start *start, struct launch_spec *spec)
 	int error = open_output(process, spec, 0);
 	if (!error)
 		error = open_output(process, spec, 1);
-	if (error || process->stdin_fd < 0)
+	if (error)
 		return error;
-	int fd = open_input(process);
+	if (!process->configuration.stdin_open && process->stdin_fd < 0)
+		return 0;
+	int fd = process->configuration.stdin_open ? input_open(start->manager->config.loop, process) : open_input(process);
 	if (fd < 0)
 		return fd;
 	spec->stdin_fd = fd;

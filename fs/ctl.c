@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/input.h"
+
 enum words_wanted { NO_WORD, MAY_SECONDS, MUST_SIGNAL };
 
 struct verb {
@@ -66,6 +68,13 @@ static int run_close(const struct view *view, const struct step *step, struct wa
 	return manager_remove(view->manager, view->process, view->caller->why);
 }
 
+static int run_eof(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	(void)waiter;
+	return input_finish(view->process, view->caller->why);
+}
+
 static int run_help(const struct view *view, const struct step *step, struct waiter *waiter)
 {
 	(void)view;
@@ -82,6 +91,7 @@ static const struct verb VERBS[] = {
 	{ "kill", "kill", "send SIGKILL", NO_WORD, run_kill, SCRIPT_DONE },
 	{ "signal", "signal NAME", "send a signal: a name or a number", MUST_SIGNAL, run_signal, SCRIPT_DONE },
 	{ "close", "close", "remove the directory, as rmdir does", NO_WORD, run_close, SCRIPT_DONE },
+	{ "eof", "eof", "end the input that stdin_open keeps open", NO_WORD, run_eof, SCRIPT_DONE },
 	{ "help", "help", "does nothing; reading ctl gives this list", NO_WORD, run_help, SCRIPT_DONE },
 };
 

@@ -79,8 +79,8 @@ static const struct row PROCESS_ROWS[] = {
 	  .help = "the last refusal, as a sentence; empty after the next success" },
 	{ .name = "parent", .kind = ROW_LINK, .show = parent_show, .help = "leads to the process that it was made inside of" },
 	{ .name = "children", .kind = ROW_DIRECTORY, .help = "links to the processes made inside of it" },
-	{ .name = "stdin", .flags = ROW_FROZEN | ROW_SECRET, .largest = (size_t)1 << 32, .stream = stdin_stream,
-	  .feed = stdin_feed, .help = "written before start: its whole input" },
+	{ .name = "stdin", .flags = ROW_FROZEN | ROW_SECRET | ROW_FRESH, .largest = (size_t)1 << 32, .stream = stdin_stream,
+	  .feed = stdin_feed, .help = "written before start: its whole input, unless stdin_open is 1" },
 	{ .name = "stdout", .flags = ROW_SECRET, .captured = 1, .help = "what it wrote so far" },
 	{ .name = "stderr", .flags = ROW_SECRET, .captured = 2, .help = "what it wrote to its standard error so far" },
 	{ .name = "status", .show = status_show, .help = "all of it at a glance, secrets left out" },
@@ -99,6 +99,8 @@ static const struct row PROCESS_ROWS[] = {
 	  .help = "stdout and stderr as they come: reading waits for more until it has ended" },
 	{ .name = "output_max", .flags = ROW_FROZEN, .largest = A_WORD, .show = output_max_show, .store = output_max_store,
 	  .help = "bytes kept of each stream, the newest (K, M, G); at first 16 MiB" },
+	{ .name = "stdin_open", .flags = ROW_FROZEN, .largest = A_WORD, .show = stdin_open_show, .store = stdin_open_store,
+	  .help = "1: stdin can be written while it runs, until eof" },
 };
 
 enum {

@@ -20,6 +20,7 @@ enum row_flag {
 	ROW_EXACT = 1 << 7,      /* a final newline is a part of the value */
 	ROW_EVERYBODY = 1 << 5,  /* writable by all who see the mount; a directory: names can be made in it */
 	ROW_LEASE = 1 << 6,      /* what open made lasts while a descriptor is held */
+	ROW_FRESH = 1 << 9,      /* a new inode to the kernel at each lookup: a write that waits holds up no other */
 	ROW_FOLLOWS = 1 << 8,    /* of `captured`: a read waits for more until the process has ended */
 };
 

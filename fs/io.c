@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/feed.h"
 #include "fs/follow.h"
 #include "fs/private.h"
 
@@ -66,7 +67,7 @@ static uint32_t open_flags(const struct row *row, int flags)
 	uint32_t reply = OPEN_DIRECT_IO;
 	if (!(row->flags & ROW_LEASE))
 		reply |= OPEN_NOFLUSH;
-	if (row->flags & ROW_CONTROL)
+	if (row->flags & (ROW_CONTROL | ROW_FRESH))
 		reply |= OPEN_PARALLEL_DIRECT_WRITES;
 	if (is_stream(row, flags))
 		reply |= OPEN_STREAM;
@@ -356,6 +357,10 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 	}
 	if (!error && handle->row->permit)
 		error = handle->row->permit(&target.view);
+	if (!error && handle->row->feed && feed_goes_through(target.process)) {
+		feed_write(request, handle, &target, (struct fed){ data, size, info->flags & O_NONBLOCK });
+		return;
+	}
 	if (!error && handle->row->put)
 		error = handle->row->put(&target.view, data, size, append ? -1 : offset);
 	else if (!error && handle->row->feed)
@@ -424,7 +429,7 @@ int io_truncate(struct target *target, off_t size)
 	if (!target->row || target->row->kind != ROW_FILE)
 		return -EISDIR;
 	int error = check_write(target);
-	if (error || (target->row->flags & ROW_CONTROL))
+	if (error || (target->row->flags & ROW_CONTROL) || (target->row->feed && feed_goes_through(target->process)))
 		return error;
 	if (target->row->flags & ROW_FROZEN)
 		error = manager_check_initial(target->process, &target->why);
@@ -456,6 +461,7 @@ void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, st
 		events = target.process->state == PROCESS_ENDED ? POLLIN | POLLRDNORM | POLLHUP : 0;
 	else if (handle->row->flags & ROW_FOLLOWS)
 		events = 0;
+	bool feeds = target.process && handle->row->feed && feed_goes_through(target.process);
 	if (poll) {
 		if (handle->poll)
 			fuse_pollhandle_destroy(handle->poll);
@@ -465,5 +471,7 @@ void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, st
 		observer_watch(&target.process->observers, &handle->observer);
 	if (!events && !waits)
 		events = follow_poll(handle, target.process);
+	if (feeds && !feed_poll(handle, target.process))
+		events = POLLIN | POLLRDNORM;
 	fuse_reply_poll(request, events);
 }

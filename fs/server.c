@@ -247,6 +247,7 @@ static void end(struct server *server)
 int server_run(struct server *server, const struct server_config *config)
 {
 	raise_descriptor_limit();
+	signal(SIGPIPE, SIG_IGN); /* a process may close its input at any time */
 	int error = begin(server, config);
 	if (error) {
 		log_error("cannot begin: %s", error < -4000 ? uv_strerror(error) : strerror(-error));

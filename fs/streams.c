@@ -96,3 +96,19 @@ int output_max_store(const struct view *view, const char *bytes, size_t size)
 		view->process->configuration.output_max = most;
 	return 0;
 }
+
+int stdin_open_show(const struct view *view, struct text *out)
+{
+	text_printf(out, "%d\n", view->process->configuration.stdin_open);
+	return text_status(out);
+}
+
+int stdin_open_store(const struct view *view, const char *bytes, size_t size)
+{
+	if (size != 1 || (*bytes != '0' && *bytes != '1'))
+		return refuse(view->caller->why, EINVAL, "'%.*s' is not valid for stdin_open; valid are 0 and 1",
+			      size > 60 ? 60 : (int)size, bytes);
+	if (!view->check)
+		view->process->configuration.stdin_open = *bytes == '1';
+	return 0;
+}

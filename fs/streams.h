@@ -13,5 +13,7 @@ int stdout_to_store(const struct view *view, const char *bytes, size_t size);
 int stderr_to_store(const struct view *view, const char *bytes, size_t size);
 int output_max_show(const struct view *view, struct text *out);
 int output_max_store(const struct view *view, const char *bytes, size_t size);
+int stdin_open_show(const struct view *view, struct text *out);
+int stdin_open_store(const struct view *view, const char *bytes, size_t size);
 
 #endif

@@ -180,7 +180,7 @@ void tree_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, int w
 static double entry_timeout(const struct target *target)
 {
 	const struct row *row = target->row;
-	if (target->node.row == NODE_CHILD_LINK || (row && (row->kind == ROW_LINK || (row->flags & ROW_CONTROL))))
+	if (target->node.row == NODE_CHILD_LINK || (row && (row->kind == ROW_LINK || (row->flags & (ROW_CONTROL | ROW_FRESH)))))
 		return NOT_AT_ALL;
 	return row || target->server->has_epochs ? FOR_EVER : NOT_AT_ALL;
 }
@@ -204,7 +204,7 @@ static void choose_serial(struct target *target)
 static void reply_entry(fuse_req_t request, struct target *target)
 {
 	struct fuse_entry_param entry = { .generation = 1 };
-	bool control = target->row && (target->row->flags & ROW_CONTROL);
+	bool control = target->row && (target->row->flags & (ROW_CONTROL | ROW_FRESH));
 	if (control)
 		choose_serial(target);
 	entry.ino = node_encode(target->node);
