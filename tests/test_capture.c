@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -250,6 +251,43 @@ static void a_truncated_stream_begins_anew(void **state)
 	AWAIT(world, !world->process->capture->streams[0].dropped);
 }
 
+/* No descriptor is left for inotify. */
+static void without_watches_the_timer_tells_as_long_as_somebody_waits(void **state)
+{
+	struct world *world = *state;
+	struct captures *set;
+	struct process *process = process_create("y", "2");
+	struct rlimit limit, none;
+	struct capture *capture;
+	int child_fd;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = limit;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &none);
+	assert_int_equal(captures_create(&world->loop, &set), 0);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	capture = capture_of(set, process);
+	child_fd = capture_open(process, 1);
+	process_begin_start(process);
+	process_succeed_start(process, 1, (struct timespec){ .tv_sec = 1 });
+	capture_begin(process);
+	capture_expect(capture);
+	assert_null(capture->streams[1].watch);
+	for (int i = 1; i <= 3; i++) {
+		waiter_wait(&capture->readers, &world->waiter);
+		assert_int_equal(write(child_fd, "x", 1), 1);
+		AWAIT(world, world->told == i);
+		assert_true(capture->busy);
+	}
+	process_end(process, 0, (struct timespec){ .tv_sec = 2 });
+	capture_end(process, 0);
+	assert_false(capture->busy);
+	close(child_fd);
+	process_destroy(process);
+	captures_destroy(set);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -263,6 +301,7 @@ int main(void)
 		TEST(the_newest_is_kept_and_the_rest_given_back),
 		TEST(a_destroyed_capture_leaves_its_cut_to_end_alone),
 		TEST(a_truncated_stream_begins_anew),
+		TEST(without_watches_the_timer_tells_as_long_as_somebody_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
