@@ -100,7 +100,7 @@ struct process {
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
 	struct input *input; /* when it is kept open (core/input.h); NULL: none yet */
 	int output_fd[2]; /* what came to stdout and stderr, -1: nothing */
-	struct capture *capture; /* their bounds and readers (core/capture.h); NULL: none yet */
+	struct capture *capture; /* its bounds and readers (core/capture.h); NULL: none yet */
 	int result_fd;    /* what it left for others, -1: nothing */
 
 	struct waiter_list starting; /* told when exec has succeeded or failed */

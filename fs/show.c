@@ -1,12 +1,14 @@
 #include "fs/show.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/known.h"
 
 #include "core/capture.h"
+#include "fs/streams.h"
 
 /* ---- the root's ---- */
 
@@ -331,6 +333,8 @@ int status_show(const struct view *view, struct text *out)
 		text_add_name(out, process->parent->directory);
 		text_add(out, "\n");
 	}
+	add_shown(out, "stdout_to", view, stdout_to_show);
+	add_shown(out, "stderr_to", view, stderr_to_show);
 	add_dropped(view, out);
 	add_time(out, "created", process->created);
 	add_shown(out, "started", view, started_show);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What is kept of a process's output: how it is followed, bounded and let go."""
 import errno
+import json
 import os
 import re
 import select
@@ -187,6 +188,7 @@ def the_newest_is_kept_and_status_says_how_much_was_dropped(mount):
         same(read_bytes(f'{path}/{name}'), lines[-102400:])
         same(os.stat(f'{path}/{name}').st_size, 102400)
         contains(read(path + '/status'), f'{name}_dropped: {len(lines) - 102400}\n')
+        same(json.loads(read(path + '/status.json'))[name + '_dropped'], len(lines) - 102400)
     same(len(read_bytes(path + '/output')), 204800)
     path = mount.run('b', '/bin/echo', ['all'], output_max='4')
     same(read(path + '/stdout'), 'all\n')
