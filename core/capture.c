@@ -403,12 +403,12 @@ int capture_open(struct process *process, int which)
 	int *own = &process->output_fd[which];
 	if (*own < 0)
 		*own = memfd_create(which ? "stderr" : "stdout", MFD_CLOEXEC);
-	if (*own < 0 || fcntl(*own, F_SETFL, O_APPEND))
+	if (*own < 0)
 		return -errno;
 	char path[40];
 	name_descriptor(path, *own);
 	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0 && !fcntl(*own, F_SETFL, O_APPEND))
 		fd = fcntl(*own, F_DUPFD_CLOEXEC, 0);
 	return fd < 0 ? -errno : fd;
 }
