@@ -97,19 +97,20 @@ int kin_environment_number(pid_t pid, const char *name, uint64_t *out)
 	return error;
 }
 
-bool kin_has_open(pid_t pid, const char *path)
+bool kin_has_open(pid_t pid, const char *name)
 {
 	char directory[64];
 	snprintf(directory, sizeof directory, "/proc/%d/fd", (int)pid);
 	DIR *dir = opendir(directory);
 	if (!dir)
 		return false;
-	size_t length = strlen(path);
 	bool found = false;
 	for (struct dirent *entry; !found && (entry = readdir(dir));) {
 		char target[4096];
-		ssize_t size = readlinkat(dirfd(dir), entry->d_name, target, sizeof target);
-		found = size == (ssize_t)length && !memcmp(target, path, length);
+		ssize_t size = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
+		target[size > 0 ? size : 0] = '\0';
+		const char *last = strrchr(target, '/');
+		found = last && !strcmp(last + 1, name);
 	}
 	closedir(dir);
 	return found;

@@ -26,8 +26,9 @@ int kin_process_of(pid_t thread, pid_t *out);
  * Result: 0 and *out; -ENOENT without one; -EACCES, -ESRCH when it can't be read. */
 int kin_environment_number(pid_t pid, const char *name, uint64_t *out);
 
-/* True when the process has the path open. Reads links only, so it never calls into a filesystem. */
-bool kin_has_open(pid_t pid, const char *path);
+/* True when the process has something open whose path, as it sees it, ends in /NAME. Reads links only, so it never calls into
+ * a filesystem. */
+bool kin_has_open(pid_t pid, const char *name);
 
 /* True when it is stopped by a signal (state T). */
 bool kin_is_stopped(pid_t pid);

@@ -8,6 +8,7 @@
 
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/restart.h"
 
 enum { ANCESTORS_MAX = 256 };
 
@@ -113,8 +114,9 @@ void lineage_adopt(struct manager *manager, struct process *process, const struc
 
 void lineage_terminate(struct manager *manager, struct process *process)
 {
+	restart_forbid(process);
 	if (process->state == PROCESS_STARTING)
-		process->doomed = true;
+		process->doomed = SIGTERM;
 	if (process->state != PROCESS_RUNNING)
 		return;
 	manager_signal(manager, process, SIGTERM, NULL);
@@ -127,6 +129,8 @@ void lineage_release(struct manager *manager, struct process_list *children, uid
 	while ((process = LIST_FIRST(children))) {
 		if (process->daemonic && (process->owner == owner || manager->ending))
 			lineage_terminate(manager, process);
+		else if (process->owner == owner || manager->ending)
+			restart_forbid(process);
 		LIST_REMOVE(process, sibling);
 		process->parent = NULL;
 		process->session = NULL;
@@ -165,13 +169,23 @@ int manager_open_session(struct manager *manager, const struct caller *caller, s
 {
 	if (caller->pid <= 0)
 		return refuse(caller->why, EPERM, "the caller cannot be identified from here: it cannot be a main process");
-	struct session *session = calloc(1, sizeof *session);
+	pid_t pid;
+	int error = kin_process_of(caller->pid, &pid);
+	struct session *session = error ? NULL : session_by_pid(manager, pid);
+	if (session) {
+		session->holders++;
+		*out = session;
+		return 0;
+	}
+	if (error)
+		return error;
+	session = calloc(1, sizeof *session);
 	uv_poll_t *handle = malloc(sizeof *handle);
-	int error = session && handle ? 0 : -ENOMEM;
-	if (!error)
-		error = kin_process_of(caller->pid, &session->pid);
+	error = session && handle ? 0 : -ENOMEM;
 	if (error)
 		goto fail;
+	session->pid = pid;
+	session->holders = 1;
 	struct kin kin;
 	error = kin_read(session->pid, &kin);
 	if (error)
@@ -205,18 +219,20 @@ fail:
 void manager_close_session(struct manager *manager, struct session *session)
 {
 	(void)manager;
+	if (--session->holders)
+		return;
 	end_session(session);
 	LIST_REMOVE(session, link);
 	free(session);
 }
 
-void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *path)
+void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *name)
 {
 	(void)manager;
 	pid_t pid;
 	if (session->over || kin_process_of(thread, &pid) || pid != session->pid)
 		return;
-	if (!kin_has_open(pid, path))
+	if (!kin_has_open(pid, name))
 		end_session(session);
 }
 
@@ -248,6 +264,9 @@ void manager_end(struct manager *manager)
 	struct session *session;
 	LIST_FOREACH(session, &manager->sessions, link)
 		terminate_daemonic(manager, &session->children);
+	for (struct process *p = manager_after(manager, 0); p; p = manager_after(manager, p->id))
+		if (process_runs_again(p))
+			restart_forbid(p);
 	lineage_check_finished(manager);
 }
 

@@ -12,6 +12,7 @@
 #include "core/capture.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/restart.h"
 
 int manager_create(const struct manager_config *config, struct manager **out)
 {
@@ -50,6 +51,7 @@ void manager_destroy(struct manager *manager)
 		if (process->pid && process->state == PROCESS_RUNNING)
 			HASH_DELETE(by_pid, manager->pids, process);
 		HASH_DELETE(by_directory, manager->directories, process);
+		restart_destroy(process);
 		process_destroy(process);
 	}
 	captures_destroy(manager->captures);
@@ -62,6 +64,20 @@ void manager_destroy(struct manager *manager)
 		free(user);
 	}
 	free(manager);
+}
+
+void manager_raise(struct manager *manager, const struct process *process, enum manager_event event,
+		   struct timespec when)
+{
+	if (manager->config.on_event)
+		manager->config.on_event(manager->config.context, process, event, when);
+}
+
+static void raise_now(struct manager *manager, const struct process *process, enum manager_event event)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	manager_raise(manager, process, event, now);
 }
 
 /* ---- the set ---- */
@@ -213,15 +229,25 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	lineage_adopt(manager, process, caller);
 	manager->roster[manager->used++] = (struct place){ process->id, process };
 	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
+	manager_raise(manager, process, MANAGER_CREATED, process->created);
 	*out = process;
+	return 0;
+}
+
+int manager_check_remove(const struct process *process, struct refusal *why)
+{
+	if (process->state != PROCESS_INITIAL && process->state != PROCESS_ENDED)
+		return refuse(why, EBUSY, "Cannot close a process while it is still running. "
+					  "You should first call join() or terminate().");
 	return 0;
 }
 
 int manager_remove(struct manager *manager, struct process *process, struct refusal *why)
 {
-	if (process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING)
-		return refuse(why, EBUSY, "Cannot close a process while it is still running. "
-					  "You should first call join() or terminate().");
+	int error = manager_check_remove(process, why);
+	if (error)
+		return error;
+	raise_now(manager, process, MANAGER_REMOVED);
 	size_t i = roster_position(manager, process->id);
 	manager->roster[i].process = NULL;
 	manager->holes++;
@@ -234,6 +260,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	capture_end(process, -ESRCH);
 	waiters_tell(&process->starting, -ESRCH);
 	waiters_tell(&process->joining, -ESRCH);
+	restart_destroy(process);
 	process_destroy(process);
 	return 0;
 }
@@ -254,6 +281,13 @@ int manager_join(struct manager *manager, struct process *process, const struct 
 		return refuse(caller->why, ESRCH, "can only join a started process");
 	if (manager_inside(manager, caller, NULL) == process)
 		return refuse(caller->why, EDEADLK, "cannot join current process");
+	return manager_await_end(process, waiter);
+}
+
+int manager_await_end(struct process *process, struct waiter *waiter)
+{
+	if (process->state == PROCESS_ENDED)
+		return 1;
 	waiter_wait(&process->joining, waiter);
 	return 0;
 }
@@ -262,6 +296,8 @@ int manager_signal(struct manager *manager, struct process *process, int signal_
 {
 	if (process->state == PROCESS_ENDED)
 		return 0;
+	if (process_runs_again(process) && !manager_pid(manager, process))
+		return refuse(why, ESRCH, "it is between two runs: there is nobody to signal");
 	/* An exec that hangs has a pid already, and killing it is the way to end the start. */
 	if (process->state != PROCESS_RUNNING && !manager_pid(manager, process))
 		return refuse(why, ESRCH, "can only signal a started process");
@@ -273,17 +309,48 @@ int manager_signal(struct manager *manager, struct process *process, int signal_
 	return 0;
 }
 
+int manager_end_with(struct manager *manager, struct process *process, int signal_number, struct refusal *why)
+{
+	if (process_runs_again(process) && !manager_pid(manager, process)) {
+		if (process->state == PROCESS_STARTING)
+			process->doomed = signal_number;
+		restart_forbid(process);
+		return 0;
+	}
+	int error = manager_signal(manager, process, signal_number, why);
+	if (!error && process->state != PROCESS_ENDED)
+		restart_forbid(process);
+	return error;
+}
+
+int manager_check_reset(const struct process *process, struct refusal *why)
+{
+	if (process->state != PROCESS_INITIAL && process->state != PROCESS_ENDED)
+		return refuse(why, EBUSY, "cannot reset a process that has not ended");
+	return 0;
+}
+
+int manager_reset(struct manager *manager, struct process *process, struct refusal *why)
+{
+	int error = manager_check_reset(process, why);
+	if (error || !process_reset(process))
+		return error;
+	restart_reset(process);
+	raise_now(manager, process, MANAGER_RESET);
+	return 0;
+}
+
 /* A process that looks at itself may be faster than the keeper's word of its exec. */
 pid_t manager_pid(struct manager *manager, const struct process *process)
 {
 	if (process->state == PROCESS_STARTING)
 		return process->launch.generation ? ptable_pid(manager->config.table, process->launch) : 0;
-	return process_is_started(process) ? process->pid : 0;
+	return process->state == PROCESS_RUNNING || process->state == PROCESS_ENDED ? process->pid : 0;
 }
 
 bool manager_is_alive(struct manager *manager, const struct process *process)
 {
-	return process->state == PROCESS_RUNNING ||
+	return process->state == PROCESS_RUNNING || process_runs_again(process) ||
 	       (process->state == PROCESS_STARTING && manager_pid(manager, process));
 }
 

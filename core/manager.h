@@ -29,6 +29,9 @@ struct caller {
 	struct refusal *why;
 };
 
+/* What has changed. */
+enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_REMOVED, MANAGER_RESET };
+
 struct manager_config {
 	uv_loop_t *loop;
 	struct ptable *table;
@@ -36,6 +39,8 @@ struct manager_config {
 	const struct surroundings *surroundings;
 	bool has_command;                  /* its end is the end of the mount */
 	void (*on_finished)(void *context, int error); /* once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE) */
+	/* After the change (MANAGER_REMOVED: before), or NULL. It may not call the manager. */
+	void (*on_event)(void *context, const struct process *process, enum manager_event event, struct timespec when);
 	void *context;
 };
 
@@ -53,6 +58,8 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 
 /* Result: 0; -EBUSY while it is starting or running. */
 int manager_remove(struct manager *manager, struct process *process, struct refusal *why);
+/* Whether that would be refused. */
+int manager_check_remove(const struct process *process, struct refusal *why);
 
 struct process *manager_by_id(struct manager *manager, uint64_t id);
 struct process *manager_by_directory(struct manager *manager, const char *directory);
@@ -83,8 +90,22 @@ int manager_await_start(struct process *process, struct waiter *waiter);
 /* Result: 1 when it has ended already, 0 when the waiter waits; -ESRCH before start; -EDEADLK when the caller runs inside of it. */
 int manager_join(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter);
 
+/* The same for who has checked that it may be joined. Result: 1, or 0 when the waiter waits. */
+int manager_await_end(struct process *process, struct waiter *waiter);
+
+/* What manager_start() would refuse at once. Result: 0, or its errno. */
+int manager_check_start(struct manager *manager, const struct process *process, const struct caller *caller);
+
 /* Result: 0, also after the end; -ESRCH before start; kill(2)'s errno. */
 int manager_signal(struct manager *manager, struct process *process, int signal_number, struct refusal *why);
+
+/* A signal that is meant to end it, after which no further run follows. Between two runs the next is given up.
+ * Result: as manager_signal's. */
+int manager_end_with(struct manager *manager, struct process *process, int signal_number, struct refusal *why);
+
+/* Makes an ended process startable again. Result: 0, also before start; -EBUSY until it has ended. */
+int manager_reset(struct manager *manager, struct process *process, struct refusal *why);
+int manager_check_reset(const struct process *process, struct refusal *why);
 
 /* The process's pid, also before exec, when its own launch asks; 0: none. */
 pid_t manager_pid(struct manager *manager, const struct process *process);
@@ -123,12 +144,13 @@ const char *manager_error(struct manager *manager, uid_t uid);
 
 /* ---- main processes ---- */
 
-/* The caller's program becomes a main process. Result: 0 and *out, -EPERM for an unidentified caller, -ESRCH, -ENOMEM. */
+/* The caller's program becomes a main process; opening again is the same session. Result: 0 and *out, -EPERM for an unidentified caller, -ESRCH, -ENOMEM. */
 int manager_open_session(struct manager *manager, const struct caller *caller, struct session **out);
-/* The session's last descriptor is closed. Its daemonic processes are terminated, the others pass to the mount. */
+/* One of the opens of a session is closed. With the last, its daemonic processes are terminated, the others pass to the mount. */
 void manager_close_session(struct manager *manager, struct session *session);
-/* A descriptor was closed by `thread`: ends the session when its opener has no other on `path`. */
-void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *path);
+/* A descriptor was closed by `thread`: ends the session when its opener has no other whose path ends in `name`. In doubt
+ * the session goes on: the opener's exit and the last close end it for sure. */
+void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *name);
 
 /* The mount is ending: daemonic processes are terminated, the others joined; nothing starts any more.
  * on_finished follows, or comes from inside. Idempotent. */

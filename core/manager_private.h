@@ -35,8 +35,9 @@ struct start {
 	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
 };
 
-/* A program that holds `session` open. */
+/* A program that holds `session` open, however often. */
 struct session {
+	unsigned holders; /* opens that are not closed yet */
 	struct manager *manager;
 	pid_t pid;
 	uid_t owner;
@@ -74,8 +75,17 @@ struct manager {
 	bool command_runs, ending, killing, finished;
 };
 
+/* Tells of a change. */
+void manager_raise(struct manager *manager, const struct process *process, enum manager_event event,
+		   struct timespec when);
+
 /* Result: the user's record, made when missing; NULL without memory. */
 struct user *manager_user(struct manager *manager, uid_t uid);
+
+/* start.c: the next run of a process that is BETWEEN. Result: 0, and it is STARTING; -errno with a sentence. */
+int start_again(struct manager *manager, struct process *process, struct refusal *why);
+/* Everybody who waits for the end of a process that has ended is told. */
+void manager_tell_end(struct manager *manager, struct process *process);
 
 /* start.c: begins and ends the conversation with the keeper. Result: 0 or libuv's error. */
 int start_listen(struct manager *manager);

@@ -78,7 +78,12 @@ const char *process_name(const struct process *process)
 
 bool process_is_started(const struct process *process)
 {
-	return process->state == PROCESS_RUNNING || process->state == PROCESS_ENDED;
+	return process->state == PROCESS_RUNNING || process->state == PROCESS_ENDED || process_runs_again(process);
+}
+
+bool process_runs_again(const struct process *process)
+{
+	return process->state == PROCESS_BETWEEN || (process->state == PROCESS_STARTING && process->rerun);
 }
 
 bool process_is_running(const struct process *process)
@@ -88,8 +93,11 @@ bool process_is_running(const struct process *process)
 
 bool process_begin_start(struct process *process)
 {
-	if (process->state != PROCESS_INITIAL)
+	if (process->state != PROCESS_INITIAL && process->state != PROCESS_BETWEEN)
 		return false;
+	process->rerun = process->state == PROCESS_BETWEEN;
+	if (!process->rerun)
+		process->stop_wanted = false;
 	process->state = PROCESS_STARTING;
 	process->launch = (struct ptable_ref){0};
 	process->run_count++;
@@ -100,7 +108,7 @@ bool process_fail_start(struct process *process)
 {
 	if (process->state != PROCESS_STARTING)
 		return false;
-	process->state = PROCESS_INITIAL;
+	process->state = process->rerun ? PROCESS_BETWEEN : PROCESS_INITIAL;
 	return true;
 }
 
@@ -130,6 +138,50 @@ void process_set_usage(struct process *process, const struct usage *usage)
 		process->usage = malloc(sizeof *process->usage);
 	if (process->usage)
 		*process->usage = *usage;
+}
+
+bool process_await_run(struct process *process)
+{
+	if (process->state != PROCESS_ENDED)
+		return false;
+	process->state = PROCESS_BETWEEN;
+	process->ended = (struct timespec){0};
+	return true;
+}
+
+bool process_give_up(struct process *process, struct timespec ended)
+{
+	if (process->state != PROCESS_BETWEEN)
+		return false;
+	process->state = PROCESS_ENDED;
+	process->ended = ended;
+	return true;
+}
+
+bool process_reset(struct process *process)
+{
+	if (process->state != PROCESS_ENDED)
+		return false;
+	process->state = PROCESS_INITIAL;
+	process->doomed = 0;
+	process->stop_wanted = false;
+	process->launch = (struct ptable_ref){0};
+	process->pid = 0;
+	process->status = 0;
+	process->started = process->ended = (struct timespec){0};
+	free(process->usage);
+	process->usage = NULL;
+	capture_destroy(process->capture);
+	process->capture = NULL;
+	input_destroy(process->input);
+	process->input = NULL;
+	for (int i = 0; i < 2; i++) {
+		close_if_open(process->output_fd[i]);
+		process->output_fd[i] = -1;
+	}
+	close_if_open(process->result_fd);
+	process->result_fd = -1;
+	return true;
 }
 
 bool process_exitcode(const struct process *process, int *out)

@@ -23,7 +23,8 @@ enum process_state {
 	PROCESS_INITIAL,  /* may be configured */
 	PROCESS_STARTING, /* the keeper has been asked; back to INITIAL when exec fails */
 	PROCESS_RUNNING,
-	PROCESS_ENDED,    /* final */
+	PROCESS_ENDED,    /* final, but for reset */
+	PROCESS_BETWEEN,  /* a run has ended and another will follow: seen from outside it goes on */
 };
 
 enum start_method { START_SPAWN, START_FORK, START_FORKSERVER };
@@ -79,7 +80,9 @@ struct process {
 	gid_t group;
 	enum process_state state;
 	bool daemonic;
-	bool doomed; /* its main process ended while it was starting */
+	bool rerun; /* STARTING: not for the first time */
+	bool stop_wanted; /* it was told to end: no run follows */
+	int doomed; /* STARTING: the signal that will end it as soon as it runs */
 	struct configuration configuration;
 	unsigned char *authkey; /* NULL: the one of its owner */
 
@@ -108,6 +111,7 @@ struct process {
 	struct observer_list observers;
 	char *error; /* the last refusal, NULL: none */
 	struct start *start; /* STARTING: the manager's */
+	struct restart *restart; /* NULL: it is not to be run again */
 
 	UT_hash_handle by_directory;
 	UT_hash_handle by_pid;
@@ -122,14 +126,21 @@ void process_destroy(struct process *process);
 void process_set_error(struct process *process, const char *sentence);
 
 const char *process_name(const struct process *process);
-bool process_is_started(const struct process *process);  /* running or ended */
+bool process_is_started(const struct process *process);  /* running or ended, or between two runs */
+/* Its next run is due or on its way. */
+bool process_runs_again(const struct process *process);
 bool process_is_running(const struct process *process);
 
-/* The four legal steps. Each returns false and changes nothing when it isn't legal now. */
+/* The legal steps. Each returns false and changes nothing when it isn't legal now. */
 bool process_begin_start(struct process *process);
 bool process_fail_start(struct process *process);
 bool process_succeed_start(struct process *process, pid_t pid, struct timespec when);
 bool process_end(struct process *process, int status, struct timespec when);
+/* From ENDED to BETWEEN, and back with the end that it had. */
+bool process_await_run(struct process *process);
+bool process_give_up(struct process *process, struct timespec ended);
+/* From ENDED to INITIAL: its configuration stays, what came of its runs is gone. */
+bool process_reset(struct process *process);
 
 /* Keeps what the process that has ended used. Without memory, nothing is kept. */
 void process_set_usage(struct process *process, const struct usage *usage);

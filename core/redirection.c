@@ -77,6 +77,8 @@ int redirection_keep_writer(const struct process *process, const struct caller *
 	*out = (struct writer){0};
 	if (!is_inherited(process))
 		return 0;
+	if (caller->pid <= 0)
+		return refuse(caller->why, ESRCH, "a restart has no program whose descriptor it could inherit");
 	pid_t pid;
 	int error = kin_process_of(caller->pid, &pid);
 	int fd = error ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);

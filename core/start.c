@@ -11,6 +11,7 @@
 #include "core/input.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/restart.h"
 
 static void start_destroy(struct start *start)
 {
@@ -58,9 +59,13 @@ static void fail_start(struct manager *manager, struct process *process, int err
 	process->start = NULL;
 	LIST_REMOVE(process, beginning);
 	process_fail_start(process);
-	process->doomed = false;
+	process->doomed = 0;
 	process_set_error(process, sentence);
 	input_end(process);
+	if (process->state == PROCESS_BETWEEN) {
+		restart_after_failure(process, sentence);
+		return;
+	}
 	uint64_t id = process->id;
 	waiters_tell(&process->starting, error);
 	/* One of them may have removed it; then the joiners were told. */
@@ -90,10 +95,13 @@ static void on_started(struct manager *manager, struct process *process)
 	manager->running++;
 	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
 	process_set_error(process, NULL);
+	manager_raise(manager, process, MANAGER_STARTED, process->started);
 	if (manager->killing)
 		manager_signal(manager, process, SIGKILL, NULL);
-	else if (process->doomed)
+	else if (process->doomed == SIGTERM)
 		lineage_terminate(manager, process);
+	else if (process->doomed)
+		manager_signal(manager, process, process->doomed, NULL);
 	capture_begin(process);
 	input_begin(process);
 	waiters_tell(&process->starting, 0);
@@ -106,10 +114,17 @@ static void on_ended(struct manager *manager, struct process *process)
 	process_end(process, entry->status, entry->ended);
 	process_set_usage(process, &entry->usage);
 	HASH_DELETE(by_pid, manager->pids, process);
+	manager_raise(manager, process, MANAGER_EXITED, process->ended);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;
 	ptable_release(manager->config.table, process->launch);
 	lineage_release(manager, &process->children, process->owner);
+	if (!restart_after_end(process))
+		manager_tell_end(manager, process);
+}
+
+void manager_tell_end(struct manager *manager, struct process *process)
+{
 	observers_tell(&process->observers);
 	uint64_t id = process->id;
 	capture_end(process, 0);
@@ -385,7 +400,7 @@ static void on_account(void *context, int error, const struct account *account)
 		begin_launch(start);
 }
 
-static int check_start(struct manager *manager, const struct process *process, const struct caller *caller)
+int manager_check_start(struct manager *manager, const struct process *process, const struct caller *caller)
 {
 	const struct configuration *c = &process->configuration;
 	if (process->state != PROCESS_INITIAL)
@@ -406,17 +421,16 @@ static int check_start(struct manager *manager, const struct process *process, c
 	return 0;
 }
 
-int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
+/* caller->pid 0: nobody's doing, a run that follows another; waiter: NULL for nobody. Result: 0, and the process is STARTING; -errno with a sentence, and it is what it was. */
+static int begin_start(struct manager *manager, struct process *process, const struct caller *caller,
+		       struct waiter *waiter)
 {
-	int error = check_start(manager, process, caller);
-	if (error)
-		return error;
 	struct start *start = calloc(1, sizeof *start);
 	if (!start)
 		return -ENOMEM;
 	start->manager = manager;
 	start->process = process;
-	error = redirection_keep_writer(process, caller, &start->writer);
+	int error = redirection_keep_writer(process, caller, &start->writer);
 	if (error) {
 		start_destroy(start);
 		return error;
@@ -431,20 +445,33 @@ int manager_start(struct manager *manager, struct process *process, const struct
 	if (error) {
 		process_fail_start(process);
 		start_destroy(start);
-		describe_composing(error, caller->why ? caller->why : &(struct refusal){0});
+		describe_composing(error, caller->why);
 		return error;
 	}
 	process->start = start;
 	LIST_INSERT_HEAD(&manager->beginning, process, beginning);
-	waiter_wait(&process->starting, waiter);
+	if (waiter)
+		waiter_wait(&process->starting, waiter);
 	if (start->composed)
 		begin_launch(start);
 	return 0;
 }
 
+int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
+{
+	int error = manager_check_start(manager, process, caller);
+	return error ? error : begin_start(manager, process, caller, waiter);
+}
+
+int start_again(struct manager *manager, struct process *process, struct refusal *why)
+{
+	refuse(why, ENOMEM, "out of memory");
+	return begin_start(manager, process, &(struct caller){ .why = why }, NULL);
+}
+
 int manager_await_start(struct process *process, struct waiter *waiter)
 {
-	if (process->state != PROCESS_STARTING)
+	if (process->state != PROCESS_STARTING || process->rerun)
 		return -EALREADY;
 	waiter_wait(&process->starting, waiter);
 	return 0;

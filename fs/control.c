@@ -13,6 +13,14 @@ struct running {
 	size_t size; /* of the write */
 };
 
+/* Reading the descriptor gives the last answer; the verbs when there is none. */
+static void keep_answer(struct running *running)
+{
+	struct handle *handle = running->handle;
+	free(handle->answer);
+	handle->answer = running->script.has_answer ? text_take(&running->script.answer, &handle->answer_size) : NULL;
+}
+
 /* The end of the write: its count, or the errno with its sentence. Lines that were done before an interruption give a short
  * count, so that a writer who sends the rest again does none of them twice. */
 static void finish(struct running *running, struct target *target, int error)
@@ -22,6 +30,7 @@ static void finish(struct running *running, struct target *target, int error)
 		target->process = NULL;
 		names_changed(running->handle->server);
 	}
+	keep_answer(running);
 	if (error == -EINTR && running->script.done)
 		fuse_reply_write(request, running->script.done);
 	else if (error == -EINTR || error == -ENODEV)
@@ -57,6 +66,9 @@ static void proceed(struct running *running, struct target *target)
 	struct handle *handle = running->handle;
 	enum script_state state;
 	int error = script_run(&running->script, &target->view, &running->parked.waiter, &state);
+	if (running->script.closed)
+		names_changed(handle->server);
+	running->script.closed = false;
 	if (!error && state != SCRIPT_DONE) {
 		handle->resume_state = (int)state;
 		error = parked_wait(&running->parked, remaining(running));

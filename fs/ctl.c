@@ -8,18 +8,8 @@
 #include <strings.h>
 
 #include "core/input.h"
-
-enum words_wanted { NO_WORD, MAY_SECONDS, MUST_SIGNAL };
-
-struct verb {
-	const char *word;
-	const char *usage;
-	const char *help;
-	enum words_wanted wanted;
-	/* Result: 0 done; 1 the waiter waits; -errno with a sentence. */
-	int (*run)(const struct view *view, const struct step *step, struct waiter *waiter);
-	enum script_state waits;
-};
+#include "fs/many.h"
+#include "fs/verbs.h"
 
 /* ---- the verbs ---- */
 
@@ -45,20 +35,27 @@ static int run_terminate(const struct view *view, const struct step *step, struc
 {
 	(void)step;
 	(void)waiter;
-	return manager_signal(view->manager, view->process, SIGTERM, view->caller->why);
+	return manager_end_with(view->manager, view->process, SIGTERM, view->caller->why);
 }
 
 static int run_kill(const struct view *view, const struct step *step, struct waiter *waiter)
 {
 	(void)step;
 	(void)waiter;
-	return manager_signal(view->manager, view->process, SIGKILL, view->caller->why);
+	return manager_end_with(view->manager, view->process, SIGKILL, view->caller->why);
 }
 
 static int run_signal(const struct view *view, const struct step *step, struct waiter *waiter)
 {
 	(void)waiter;
 	return manager_signal(view->manager, view->process, step->signal_number, view->caller->why);
+}
+
+static int run_reset(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	(void)waiter;
+	return manager_reset(view->manager, view->process, view->caller->why);
 }
 
 static int run_close(const struct view *view, const struct step *step, struct waiter *waiter)
@@ -84,18 +81,28 @@ static int run_help(const struct view *view, const struct step *step, struct wai
 }
 
 static const struct verb VERBS[] = {
-	{ "start", "start", "run target, or run when target is empty; done when exec has succeeded", NO_WORD, run_start,
-	  SCRIPT_WAITS_FOR_START },
-	{ "join", "join [SECONDS]", "wait until it has ended", MAY_SECONDS, run_join, SCRIPT_WAITS_FOR_END },
-	{ "terminate", "terminate", "send SIGTERM", NO_WORD, run_terminate, SCRIPT_DONE },
-	{ "kill", "kill", "send SIGKILL", NO_WORD, run_kill, SCRIPT_DONE },
-	{ "signal", "signal NAME", "send a signal: a name or a number", MUST_SIGNAL, run_signal, SCRIPT_DONE },
-	{ "close", "close", "remove the directory, as rmdir does", NO_WORD, run_close, SCRIPT_DONE },
-	{ "eof", "eof", "end the input that stdin_open keeps open", NO_WORD, run_eof, SCRIPT_DONE },
-	{ "help", "help", "does nothing; reading ctl gives this list", NO_WORD, run_help, SCRIPT_DONE },
+	{ .word = "start", .usage = "start", .run = run_start, .waits = SCRIPT_WAITS_FOR_START, .many = MANY_NOT_STARTED,
+	  .help = "run target, or run when target is empty; done when exec has succeeded" },
+	{ .word = "join", .usage = "join [SECONDS]", .wanted = MAY_SECONDS, .run = run_join, .waits = SCRIPT_WAITS_FOR_END,
+	  .many = MANY_TO_JOIN, .help = "wait until it has ended" },
+	{ .word = "terminate", .usage = "terminate", .run = run_terminate, .many = MANY_STARTED, .help = "send SIGTERM" },
+	{ .word = "kill", .usage = "kill", .run = run_kill, .many = MANY_STARTED, .help = "send SIGKILL" },
+	{ .word = "signal", .usage = "signal NAME", .wanted = MUST_SIGNAL, .run = run_signal, .many = MANY_STARTED,
+	  .help = "send a signal: a name or a number" },
+	{ .word = "close", .usage = "close", .run = run_close, .many = MANY_NOT_RUNNING,
+	  .help = "remove the directory, as rmdir does" },
+	{ .word = "reset", .usage = "reset", .run = run_reset, .many = MANY_TO_RESET,
+	  .help = "after the end: make it startable again; its configuration stays" },
+	{ .word = "eof", .usage = "eof", .run = run_eof, .help = "end the input that stdin_open keeps open" },
+	{ .word = "help", .usage = "help", .run = run_help, .help = "does nothing; reading ctl gives this list" },
 };
 
 enum { VERB_COUNT = sizeof VERBS / sizeof *VERBS };
+
+const struct verb *verb_row(size_t index)
+{
+	return index < VERB_COUNT ? &VERBS[index] : NULL;
+}
 
 int ctl_show(const struct view *view, struct text *out)
 {
@@ -112,18 +119,19 @@ static int refuse_word(const struct view *view, const char *word, size_t size)
 {
 	struct text valid = {0};
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		text_printf(&valid, "%s%s", i ? ", " : "", VERBS[i].usage);
+		if (view->process || VERBS[i].many)
+			text_printf(&valid, "%s%s", valid.size ? ", " : "", view->process ? VERBS[i].usage : VERBS[i].word);
 	char *list = text_take(&valid, NULL);
 	char *quoted = NULL;
 	words_quote(word, size, &quoted);
-	int error = refuse(view->caller->why, EINVAL, "unknown verb %s; valid are: %s, or FILE VALUE",
-			   quoted ? quoted : "", list ? list : "");
+	int error = refuse(view->caller->why, EINVAL, "unknown verb %s; valid are: %s%s", quoted ? quoted : "",
+			   list ? list : "", view->process ? ", or FILE VALUE" : ", and whom: all, names or globs");
 	free(quoted);
 	free(list);
 	return error;
 }
 
-static int parse_seconds(const struct view *view, struct step *step)
+int verb_parse_seconds(const struct view *view, struct step *step)
 {
 	if (!step->size)
 		return 0;
@@ -162,7 +170,7 @@ static int signal_by_name(const char *word)
 	return !*end && offset >= SIGRTMIN - edge && offset <= SIGRTMAX - edge ? edge + (int)offset : -EINVAL;
 }
 
-static int parse_signal(const struct view *view, struct step *step)
+int verb_parse_signal(const struct view *view, struct step *step)
 {
 	step->signal_number = signal_by_name(step->value);
 	if (step->signal_number > 0)
@@ -183,9 +191,9 @@ static int parse_verb(const struct view *view, struct step *step)
 	if (step->verb->wanted == NO_WORD && step->size)
 		return refuse(view->caller->why, EINVAL, "%s takes no word, not '%s'", step->verb->word, step->value);
 	if (step->verb->wanted == MAY_SECONDS)
-		return parse_seconds(view, step);
+		return verb_parse_seconds(view, step);
 	if (step->verb->wanted == MUST_SIGNAL)
-		return parse_signal(view, step);
+		return verb_parse_signal(view, step);
 	return 0;
 }
 
@@ -193,8 +201,11 @@ static int parse_value(const struct view *view, struct step *step, const char *w
 {
 	int index = files_find(false, word);
 	const struct row *row = index < 0 ? NULL : files_row(false, (unsigned)index);
-	if (!row || !row->store)
+	if (!row)
 		return refuse_word(view, word, strlen(word));
+	if (!row->store)
+		return refuse(view->caller->why, EINVAL, row_is_writable(row) ?
+			      "%s cannot be set through ctl: write to the file itself" : "%s can be read, not written", word);
 	step->row = row;
 	struct view checking = *view;
 	checking.check = true;
@@ -216,8 +227,12 @@ static int parse_line(const struct view *view, char *line, struct step *step)
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		if (!strcmp(VERBS[i].word, word))
 			step->verb = &VERBS[i];
+	if (!view->process && (!step->verb || !step->verb->many))
+		return refuse_word(view, word, length);
 	if (!step->verb)
 		return parse_value(view, step, word);
+	if (!view->process)
+		return many_parse(view, step);
 	while (step->size && strchr(" \t", rest[step->size - 1]))
 		rest[--step->size] = '\0';
 	return parse_verb(view, step);
@@ -232,7 +247,8 @@ int script_parse(const struct view *view, const char *text, size_t size, struct 
 	size_t lines = 1;
 	for (size_t i = 0; i < size; i++)
 		lines += text[i] == '\n';
-	struct script script = { .text = strndup(text, size), .steps = calloc(lines, sizeof *script.steps) };
+	struct script script = { .text = strndup(text, size), .steps = calloc(lines, sizeof *script.steps),
+				 .of_root = !view->process };
 	int error = script.text && script.steps ? 0 : -ENOMEM;
 	for (size_t at = 0; !error && at < size;) {
 		char *line = script.text + at;
@@ -245,7 +261,7 @@ int script_parse(const struct view *view, const char *text, size_t size, struct 
 		error = parse_line(view, line, &script.steps[script.count++]);
 	}
 	if (!error && !script.count)
-		error = refuse_word(view, "", 0);
+		error = refuse(view->caller->why, EINVAL, "there is no verb in it; reading ctl lists them");
 	if (error)
 		script_finish(&script);
 	else
@@ -282,9 +298,12 @@ static int resume_start(const struct view *view, const struct step *step, struct
 	return process_is_started(view->process) ? 0 : run_start(view, step, waiter);
 }
 
-static int run_step(const struct script *script, const struct view *view, struct waiter *waiter)
+static int run_step(struct script *script, const struct view *view, struct waiter *waiter)
 {
-	const struct step *step = &script->steps[script->next];
+	struct step *step = &script->steps[script->next];
+	script->closed |= script->of_root && step->verb->run == run_close;
+	if (script->of_root)
+		return many_run(view, step, script->resumes && !script->next, waiter, &script->gathering);
 	if (script->removed || !view->process)
 		return refuse(view->caller->why, ESRCH, "process object is closed");
 	if (script->resumes && !script->next)
@@ -294,11 +313,15 @@ static int run_step(const struct script *script, const struct view *view, struct
 	return row_store(step->row, view, step->value, step->size);
 }
 
-static void finish_step(struct script *script)
+static void finish_step(struct script *script, const struct view *view)
 {
 	const struct step *step = &script->steps[script->next++];
 	script->done = step->end;
-	if (step->verb && step->verb->run == run_close)
+	if (script->of_root) {
+		gathering_destroy(script->gathering);
+		script->gathering = NULL;
+		script->has_answer |= many_answer(view, step, &script->answer);
+	} else if (step->verb && step->verb->run == run_close)
 		script->removed = true;
 }
 
@@ -319,7 +342,7 @@ int script_run(struct script *script, const struct view *view, struct waiter *wa
 			*state = script->steps[script->next].verb->waits;
 			return 0;
 		}
-		finish_step(script);
+		finish_step(script, view);
 	}
 	return 0;
 }
@@ -327,11 +350,13 @@ int script_run(struct script *script, const struct view *view, struct waiter *wa
 int script_wake(struct script *script, const struct view *view, int error)
 {
 	if (!error) {
-		finish_step(script);
+		finish_step(script, view);
 		return 0;
 	}
 	const struct step *step = &script->steps[script->next];
-	if (error == -ETIME)
+	if (script->of_root)
+		many_wake(view, step, script->gathering, error);
+	else if (error == -ETIME)
 		refuse(view->caller->why, ETIME, "still running after %.15g seconds", step->seconds);
 	else if (!view->process)
 		refuse(view->caller->why, -error, "process object is closed");
@@ -347,6 +372,12 @@ double script_limit(const struct script *script)
 
 void script_finish(struct script *script)
 {
+	gathering_destroy(script->gathering);
+	text_finish(&script->answer);
+	for (size_t i = 0; script->steps && i < script->count; i++) {
+		words_finish(&script->steps[i].who);
+		free(script->steps[i].chosen);
+	}
 	free(script->text);
 	free(script->steps);
 	*script = (struct script){0};

@@ -2,13 +2,15 @@
  * ctl: the verb table, and scripts of verbs.
  *
  * A write to ctl is a script: lines of a verb with its words, or of a file's name with a value. All lines
- * are checked before the first is done. Must not know: FUSE.
+ * are checked before the first is done. Lines of the root's ctl are verbs for many (many.h). Must not know: FUSE.
  */
 #ifndef PROCFS_MP_CTL_H
 #define PROCFS_MP_CTL_H
 
 #include "fs/files.h"
 
+struct gathering;
+struct process_ids;
 struct verb;
 
 struct step {
@@ -19,6 +21,8 @@ struct step {
 	size_t end; /* how many bytes of the script are done with this line */
 	double seconds; /* join: negative without a limit */
 	int signal_number;
+	struct words who; /* in the root's: the words that say which processes, as written */
+	struct process_ids *chosen; /* those that a `join any` is about */
 };
 
 struct script {
@@ -28,6 +32,11 @@ struct script {
 	size_t done; /* bytes of the lines that are done */
 	bool removed; /* the process is gone: `close` */
 	bool resumes; /* the first line's start was asked for already */
+	bool closed; /* in the root's: processes are gone, since this was last false */
+	bool of_root; /* its lines are about many processes */
+	struct gathering *gathering; /* of the root's line that waits */
+	struct text answer; /* what reading the descriptor gives: who has ended, after `join any` */
+	bool has_answer;
 };
 
 /* What script_run() came to. */

@@ -7,6 +7,7 @@
 #include "fs/ctl.h"
 #include "fs/known.h"
 #include "fs/result.h"
+#include "fs/many.h"
 #include "fs/show.h"
 #include "fs/store.h"
 #include "fs/streams.h"
@@ -39,14 +40,18 @@ static const struct row ROOT_ROWS[] = {
 	{ .name = "status.json", .show = all_status_json_show, .help = "all processes, as an array of JSON objects" },
 	{ .name = "locks", .kind = ROW_DIRECTORY, .flags = ROW_EVERYBODY,
 	  .help = "any name can be made in it and locked: flock locks/NAME COMMAND" },
+	{ .name = "ctl", .flags = ROW_CONTROL | ROW_EVERYBODY, .largest = SCRIPT_LARGEST, .show = many_show,
+	  .help = "takes verbs for many: 'kill worker-*', 'join all 5'; reading gives their list" },
+	{ .name = "events", .flags = ROW_EVENTS,
+	  .help = "a line for each change, from the first still kept; follows like a pipe" },
 };
 
 static const struct row PROCESS_ROWS[] = {
 	{ .name = "target", .flags = ROW_FROZEN, .largest = A_PATH, .show = target_show, .store = target_store,
 	  .help = "the program: a path, or a name that is looked up in PATH" },
-	{ .name = "args", .flags = ROW_FROZEN | ROW_EXACT, .largest = MANY_LINES, .show = args_show, .store = args_store,
+	{ .name = "args", .flags = ROW_FROZEN | ROW_EXACT, .largest = MANY_LINES, .show = args_show, .store = args_store, .former = args_former,
 	  .help = "its arguments: words as a shell splits them (nothing is expanded), or ended by NUL bytes" },
-	{ .name = "kwargs", .flags = ROW_FROZEN, .largest = MANY_LINES, .show = kwargs_show, .store = kwargs_store,
+	{ .name = "kwargs", .flags = ROW_FROZEN, .largest = MANY_LINES, .show = kwargs_show, .store = kwargs_store, .former = kwargs_former,
 	  .help = "key=value a line, given as --key=value after args" },
 	{ .name = "name", .largest = A_PATH, .show = name_show, .store = name_store,
 	  .help = "a label, the directory's name at first" },
@@ -58,7 +63,7 @@ static const struct row PROCESS_ROWS[] = {
 	  .store = start_method_store, .help = "spawn, fork or forkserver (the last two are carried out as spawn)" },
 	{ .name = "run", .flags = ROW_FROZEN | ROW_EXACT | ROW_EXECUTABLE, .largest = A_SCRIPT, .show = run_show, .store = run_store,
 	  .help = "a script that is executed when target is empty; without #! by /bin/sh" },
-	{ .name = "env", .flags = ROW_FROZEN | ROW_SECRET, .largest = MANY_LINES, .show = env_show, .store = env_store,
+	{ .name = "env", .flags = ROW_FROZEN | ROW_SECRET, .largest = MANY_LINES, .show = env_show, .store = env_store, .former = env_former,
 	  .help = "KEY=value a line; -KEY unsets" },
 	{ .name = "cwd", .flags = ROW_FROZEN, .largest = A_PATH, .show = cwd_show, .store = cwd_store,
 	  .help = "the directory it starts in" },
@@ -91,6 +96,8 @@ static const struct row PROCESS_ROWS[] = {
 	{ .name = "status.json", .show = status_json_show, .help = "status as a JSON object" },
 	{ .name = "result", .flags = ROW_SECRET, .largest = RESULT_LARGEST, .permit = result_permit, .stream = result_stream,
 	  .put = result_put, .help = "what it leaves for others: written from inside, as self/result, read outside" },
+	{ .name = "restart", .largest = A_WORD, .show = restart_show, .store = restart_store,
+	  .help = "no, on-failure or always: whether it is run again after it has ended by itself" },
 	{ .name = "stdout_to", .flags = ROW_FROZEN, .largest = A_PATH, .show = stdout_to_show, .store = stdout_to_store,
 	  .help = "where its output goes: a path, stderr, or inherit [N] of who writes start; empty: it is kept here" },
 	{ .name = "stderr_to", .flags = ROW_FROZEN, .largest = A_PATH, .show = stderr_to_show, .store = stderr_to_store,
@@ -184,6 +191,9 @@ int files_show_help(const struct view *view, struct text *out)
 	add_rows(out, false);
 	text_add(out, "\nverbs, written to ctl, a line each:\n");
 	int error = ctl_show(view, out);
+	text_add(out, "\nverbs for many, written to the ctl beside this file:\n");
+	if (!error)
+		error = many_show(view, out);
 	text_add(out, "\nWhen something is refused, the error file beside it says why. See also procfs-mp(1).\n");
 	return error ? error : text_status(out);
 }

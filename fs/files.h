@@ -19,6 +19,7 @@ enum row_flag {
 	ROW_EXECUTABLE = 1 << 4,
 	ROW_EXACT = 1 << 7,      /* a final newline is a part of the value */
 	ROW_EVERYBODY = 1 << 5,  /* writable by all who see the mount; a directory: names can be made in it */
+	ROW_EVENTS = 1 << 12,    /* follows what changes, like a pipe */
 	ROW_LEASE = 1 << 6,      /* what open made lasts while a descriptor is held */
 	ROW_FRESH = 1 << 9,      /* a new inode to the kernel at each lookup: a write that waits holds up no other */
 	ROW_FOLLOWS = 1 << 8,    /* of `captured`: a read waits for more until the process has ended */
@@ -51,6 +52,8 @@ struct row {
 	/* A whole value, without its final newline unless ROW_EXACT.
 	 * Result: 0; -errno with a sentence, and nothing changed. */
 	int (*store)(const struct view *view, const char *bytes, size_t size);
+	/* What these bytes are appended to; NULL: what show says, without its final newline. Result: 0, -ENOMEM. */
+	int (*former)(const struct view *view, const char *bytes, size_t size, struct text *out);
 	/* The descriptor that holds the content, instead of show; -1: empty. */
 	int (*stream)(const struct process *process);
 	/* What a write, a truncation and an open for writing need besides the right of the owner; NULL: nothing.

@@ -29,6 +29,7 @@ struct handle *handle_create(struct target *target, int flags)
 	if (handle->lock)
 		locks_open(handle->lock);
 	handle->flags = flags;
+	handle->opener = target->caller.pid;
 	handle->ino = node_encode(target->node);
 	if (handle->ino == handle->server->control)
 		handle->server->control_handles++;
@@ -54,8 +55,11 @@ void handle_destroy(struct handle *handle)
 	if (handle->lock)
 		locks_close(&handle->server->locks, handle->lock);
 	text_finish(&handle->draft);
-	free(handle->reader);
+	text_finish(&handle->emptied);
 	free(handle->content);
+	free(handle->answer);
+	free(handle->reader);
+	free(handle->watching);
 	free(handle);
 }
 

@@ -1,4 +1,4 @@
-/* Opens, reads, writes and polls. */
+/* Opens, reads, writes and polls. What a write does to a value is in value.c, to a control file in control.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,14 +25,9 @@ enum open_flag {
 	OPEN_PARALLEL_DIRECT_WRITES = 1 << 6,
 };
 
-static bool is_writing(int flags)
-{
-	return (flags & O_ACCMODE) != O_RDONLY;
-}
-
 /* ---- who may ---- */
 
-static int check_write(struct target *target)
+int io_check_write(struct target *target)
 {
 	const struct row *row = target->row;
 	bool owns = target->process ? manager_may(target->process, &target->caller) :
@@ -50,7 +45,7 @@ static int check_open(struct target *target, int flags)
 		return -EISDIR;
 	if ((target->row->flags & ROW_SECRET) && !manager_may(target->process, &target->caller))
 		return refuse(&target->why, EACCES, "%s is its owner's secret", target->row->name);
-	return is_writing(flags) ? check_write(target) : 0;
+	return is_writing(flags) ? io_check_write(target) : 0;
 }
 
 /* ---- open and release ---- */
@@ -76,6 +71,8 @@ static uint32_t open_flags(const struct row *row, int flags)
 
 static int open_row(struct target *target, struct handle *handle)
 {
+	if (target->row->flags & ROW_EVENTS)
+		return watch_open(handle);
 	if (!target->row->open)
 		return 0;
 	struct opened opened = {0};
@@ -121,32 +118,13 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 		undo_open(handle);
 }
 
-static struct emptied *find_emptied(const struct handle *handle)
-{
-	struct emptied *emptied;
-	LIST_FOREACH(emptied, &handle->server->emptied, link)
-		if (emptied->process == handle->process && emptied->of_root == handle->of_root &&
-		    emptied->row_index == handle->row_index)
-			return emptied;
-	return NULL;
-}
-
-static void drop_emptied(struct emptied *emptied)
-{
-	if (!emptied)
-		return;
-	LIST_REMOVE(emptied, link);
-	free(emptied->bytes);
-	free(emptied);
-}
-
 void io_flush(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	(void)ino;
 	struct handle *handle = handle_of(info);
 	if (handle->session)
 		manager_check_session(handle->server->manager, handle->session, fuse_req_ctx(request)->pid,
-				      handle->server->session_path);
+				      handle->row->name);
 	fuse_reply_err(request, 0);
 }
 
@@ -154,7 +132,6 @@ void io_release(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	(void)ino;
 	struct handle *handle = handle_of(info);
-	drop_emptied(find_emptied(handle));
 	handle_destroy(handle);
 	fuse_reply_err(request, 0);
 }
@@ -201,7 +178,11 @@ static void reply_stream(fuse_req_t request, int fd, size_t size, off_t offset)
 static int take_content(struct handle *handle, struct target *target)
 {
 	struct text text = {0};
-	int error = handle->row->show ? handle->row->show(&target->view, &text) : 0;
+	int error = 0;
+	if (handle->answer)
+		text_append(&text, handle->answer, handle->answer_size);
+	else if (handle->row->show)
+		error = handle->row->show(&target->view, &text);
 	if (error) {
 		text_finish(&text);
 		return error;
@@ -255,6 +236,10 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 {
 	(void)ino;
 	struct handle *handle = handle_of(info);
+	if (handle->watching) {
+		watch_read(request, size, offset, info);
+		return;
+	}
 	struct target target;
 	int error = find_process(request, handle, &target);
 	if (is_stream(handle->row, handle->flags))
@@ -282,63 +267,14 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 
 /* ---- write ---- */
 
-/* What the value would be with this write: a new one at offset 0, else the former and the bytes behind it. */
-static int compose(struct handle *handle, struct target *target, off_t offset, bool append, struct text *out)
-{
-	bool continues = !append && offset > 0 && handle->has_draft && (size_t)offset == handle->draft.size;
-	if (continues)
-		text_append(out, handle->draft.data, handle->draft.size);
-	else if (append || offset > 0)
-		handle->row->show(&target->view, out);
-	if (!append && offset > 0 && (size_t)offset != out->size)
-		return refuse(&target->why, EINVAL, "%s is written from its beginning or at its end, not at offset %lld",
-			      handle->row->name, (long long)offset);
-	return text_status(out);
-}
-
-static void restore_emptied(struct handle *handle, struct target *target)
-{
-	struct emptied *emptied = find_emptied(handle);
-	if (!emptied)
-		return;
-	struct caller silent = target->caller;
-	silent.why = NULL;
-	struct view view = target->view;
-	view.caller = &silent;
-	row_store(handle->row, &view, emptied->bytes, emptied->size);
-	drop_emptied(emptied);
-}
-
-static int write_value(struct handle *handle, struct target *target, const struct fuse_bufvec *bytes, off_t offset,
-		       bool append)
-{
-	struct text text = {0};
-	int error = compose(handle, target, offset, append, &text);
-	text_append(&text, bytes->buf[0].mem, bytes->buf[0].size);
-	if (!error)
-		error = text_status(&text);
-	if (!error)
-		error = row_store(handle->row, &target->view, text.data, text.size);
-	if (error) {
-		text_finish(&text);
-		restore_emptied(handle, target);
-		return error;
-	}
-	text_finish(&handle->draft);
-	handle->draft = text;
-	handle->has_draft = true;
-	drop_emptied(find_emptied(handle));
-	return 0;
-}
-
-static int feed(struct handle *handle, struct target *target, const struct fuse_bufvec *bytes, off_t offset)
+static int feed(struct handle *handle, struct target *target, const struct written *written)
 {
 	if (handle->row->flags & ROW_FROZEN) {
 		int error = manager_check_initial(target->process, &target->why);
 		if (error)
 			return error;
 	}
-	return handle->row->feed(&target->view, bytes->buf[0].mem, bytes->buf[0].size, offset);
+	return handle->row->feed(&target->view, written->bytes, written->size, written->offset);
 }
 
 void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size, off_t offset,
@@ -348,8 +284,7 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 	struct handle *handle = handle_of(info);
 	struct target target;
 	bool append = info->flags & O_APPEND;
-	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
-	bytes.buf[0].mem = (void *)(uintptr_t)data;
+	struct written written = { .bytes = data, .size = size, .offset = append ? -1 : offset };
 	int error = find_process(request, handle, &target);
 	if (!error && (handle->row->flags & ROW_CONTROL)) {
 		control_write(request, handle, &target, &(struct text){ .data = (char *)(uintptr_t)data, .size = size });
@@ -362,11 +297,11 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 		return;
 	}
 	if (!error && handle->row->put)
-		error = handle->row->put(&target.view, data, size, append ? -1 : offset);
+		error = handle->row->put(&target.view, data, size, written.offset);
 	else if (!error && handle->row->feed)
-		error = feed(handle, &target, &bytes, append ? -1 : offset);
+		error = feed(handle, &target, &written);
 	else if (!error)
-		error = write_value(handle, &target, &bytes, offset, append);
+		error = value_write(handle, &target, &written);
 	if (error) {
 		refuse_request(request, &target, error);
 		return;
@@ -375,103 +310,37 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 	fuse_reply_write(request, size);
 }
 
-/* ---- truncation ---- */
-
-static int remember_emptied(struct target *target, struct text *old)
-{
-	struct handle key = { .server = target->server, .process = target->node.process, .of_root = !target->process,
-			      .row_index = target->node.row - NODE_FIRST_ROW };
-	drop_emptied(find_emptied(&key));
-	if (!old->size)
-		return 0;
-	struct emptied *emptied = calloc(1, sizeof *emptied);
-	if (!emptied)
-		return -ENOMEM;
-	emptied->process = key.process;
-	emptied->of_root = key.of_root;
-	emptied->row_index = key.row_index;
-	emptied->bytes = text_take(old, &emptied->size);
-	if (!emptied->bytes) {
-		free(emptied);
-		return -ENOMEM;
-	}
-	LIST_INSERT_HEAD(&target->server->emptied, emptied, link);
-	return 0;
-}
-
-/* A shell's `>` asks for size 0 before it writes. A value that may be empty is emptied; one that may not stays, since
- * the write that follows will replace it. */
-static int empty_value(struct target *target, struct text *old)
-{
-	struct view checking = target->view;
-	checking.check = true;
-	if (row_store(target->row, &checking, "", 0)) {
-		target->why.sentence[0] = '\0';
-		return 0;
-	}
-	int error = remember_emptied(target, old);
-	return error ? error : row_store(target->row, &target->view, "", 0);
-}
-
-static int truncate_stream(struct target *target, off_t size)
-{
-	int fd = target->row->stream(target->process);
-	struct stat st = {0};
-	if (fd >= 0 && fstat(fd, &st))
-		return -errno;
-	if (size > st.st_size)
-		return refuse(&target->why, EINVAL, "%s cannot be made longer but by writing to it", target->row->name);
-	return fd >= 0 && ftruncate(fd, size) ? -errno : 0;
-}
-
-int io_truncate(struct target *target, off_t size)
-{
-	if (!target->row || target->row->kind != ROW_FILE)
-		return -EISDIR;
-	int error = check_write(target);
-	if (error || (target->row->flags & ROW_CONTROL) || (target->row->feed && feed_goes_through(target->process)))
-		return error;
-	if (target->row->flags & ROW_FROZEN)
-		error = manager_check_initial(target->process, &target->why);
-	if (error || target->row->feed || target->row->put)
-		return error ? error : truncate_stream(target, size);
-	struct text old = {0};
-	error = target->row->show(&target->view, &old);
-	if (!error && size == 0)
-		error = empty_value(target, &old);
-	else if (!error && (size_t)size != old.size)
-		error = refuse(&target->why, EINVAL, "%s can be emptied, not cut to %lld bytes", target->row->name,
-			       (long long)size);
-	text_finish(&old);
-	return error;
-}
-
 /* ---- poll ---- */
+
+/* What is ready now; else the handle's observer waits for it. */
+static unsigned poll_events(struct handle *handle, struct process *process)
+{
+	const struct row *row = handle->row;
+	if (handle->watching)
+		return watch_poll(handle);
+	if (row->flags & ROW_FOLLOWS)
+		return follow_poll(handle, process);
+	if (row->flags & ROW_WAITS) {
+		if (process->state == PROCESS_ENDED)
+			return POLLIN | POLLRDNORM | POLLHUP;
+		observer_watch(&process->observers, &handle->observer);
+		return 0;
+	}
+	if (row->feed && feed_goes_through(process) && !feed_poll(handle, process))
+		return POLLIN | POLLRDNORM;
+	return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+}
 
 void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poll)
 {
 	(void)ino;
 	struct handle *handle = handle_of(info);
 	struct target target;
-	unsigned events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
-	bool waits = handle->row->flags & ROW_WAITS;
-	if (find_process(request, handle, &target))
-		events = POLLIN | POLLRDNORM | POLLHUP | POLLERR;
-	else if (waits)
-		events = target.process->state == PROCESS_ENDED ? POLLIN | POLLRDNORM | POLLHUP : 0;
-	else if (handle->row->flags & ROW_FOLLOWS)
-		events = 0;
-	bool feeds = target.process && handle->row->feed && feed_goes_through(target.process);
+	bool gone = find_process(request, handle, &target);
 	if (poll) {
 		if (handle->poll)
 			fuse_pollhandle_destroy(handle->poll);
 		handle->poll = poll;
 	}
-	if (waits && !events)
-		observer_watch(&target.process->observers, &handle->observer);
-	if (!events && !waits)
-		events = follow_poll(handle, target.process);
-	if (feeds && !feed_poll(handle, target.process))
-		events = POLLIN | POLLRDNORM;
-	fuse_reply_poll(request, events);
+	fuse_reply_poll(request, gone ? POLLIN | POLLRDNORM | POLLHUP | POLLERR : poll_events(handle, target.process));
 }

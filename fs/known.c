@@ -12,6 +12,7 @@
 #include "core/capture.h"
 #include "core/columns.h"
 #include "core/json.h"
+#include "core/restart.h"
 #include "fs/show.h"
 
 /* ---- pieces ---- */
@@ -237,6 +238,21 @@ static void add_streams(struct json *json, const struct view *view)
 	add_boolean(json, "stdin_open", process->configuration.stdin_open);
 }
 
+static void add_restart(struct json *json, const struct process *process)
+{
+	double due = restart_due(process);
+	char seconds[40];
+	add_member(json, "restart", restart_policy_name(restart_policy(process)));
+	add_number(json, "restarts", restart_count(process), true);
+	add_member(json, "restart_reason", restart_reason(process));
+	json_key(json, "restart_in");
+	snprintf(seconds, sizeof seconds, "%.3f", due);
+	if (due >= 0)
+		json_value(json, seconds);
+	else
+		json_null(json);
+}
+
 int status_json_show(const struct view *view, struct text *out)
 {
 	struct json json = { .out = out };
@@ -252,6 +268,7 @@ int status_json_show(const struct view *view, struct text *out)
 	add_text(&json, "umask", &umask);
 	add_streams(&json, view);
 	add_usage(&json, view);
+	add_restart(&json, view->process);
 	add_boolean(&json, "exact", !json.replaced);
 	json_close(&json, '}');
 	text_add(out, "\n");

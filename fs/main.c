@@ -311,6 +311,9 @@ static int serve_in_background(const struct options *options)
 	close(ends[pid == 0 ? 0 : 1]);
 	if (pid > 0)
 		return await_child(pid, ends[0]);
+	/* A pipe or a lock of whoever ran us would be held for the life of the mount. */
+	close_range(STDERR_FILENO + 1, (unsigned)ends[1] - 1, 0);
+	close_range((unsigned)ends[1] + 1, ~0U, 0);
 	setsid();
 	return serve(options, ends[1]);
 }

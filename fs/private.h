@@ -1,11 +1,13 @@
 /*
  * What the files that speak FUSE share: server.c (loop), tree.c (names and attributes), io.c (opens, reads,
- * writes), control.c (verbs), handle.c (open files).
+ * writes), value.c (writes to values), control.c (verbs), handle.c (open files).
  */
 #ifndef PROCFS_MP_PRIVATE_H
 #define PROCFS_MP_PRIVATE_H
 
 #include "core/locks.h"
+#include <fcntl.h>
+
 #include "fs/files.h"
 #include "fs/node.h"
 #include "fs/parked.h"
@@ -20,6 +22,7 @@ struct handle {
 	fuse_ino_t ino;
 	bool of_root;
 	int flags; /* open(2)'s */
+	pid_t opener; /* the thread */
 	uid_t uid; /* who opened it: what was allowed then stays allowed */
 	gid_t gid;
 
@@ -28,8 +31,12 @@ struct handle {
 	bool has_content;
 	off_t position; /* of a stream: where the next read begins; 0 again behind the end and after a write */
 
+	char *answer; /* of a control file: what reads give since the last `join any`; NULL: the verbs */
+	size_t answer_size;
+
 	struct text draft; /* what this open has written of a value */
 	bool has_draft;
+	struct text emptied; /* the value before `>` emptied it, until a write has been accepted */
 
 	struct observer observer;
 	struct fuse_pollhandle *poll;
@@ -37,21 +44,12 @@ struct handle {
 	struct lock *lock;
 	LIST_ENTRY(handle) link; /* on the server's list */
 	struct reader *reader; /* of what is captured (fs/follow.h) */
+	struct events_reader *watching; /* of events: where this open is */
 
 	/* A write that was interrupted and is sent again goes on where it was. */
 	bool resumes;
 	int resume_state; /* enum script_state */
 	uint64_t deadline; /* uv_now()'s milliseconds; 0: none */
-};
-
-/* A value that `>` emptied, until a write has been accepted or the file is closed. */
-struct emptied {
-	uint64_t process;
-	bool of_root;
-	unsigned row_index;
-	char *bytes;
-	size_t size;
-	LIST_ENTRY(emptied) link;
 };
 
 struct server {
@@ -63,18 +61,22 @@ struct server {
 	uv_loop_t loop;
 	uv_poll_t requests;
 	struct fuse_buf buffer;
-	LIST_HEAD(, emptied) emptied;
 	LIST_HEAD(, handle) handles;
+	struct events *events;
 	uint32_t serial; /* of the last control file looked up */
 	fuse_ino_t control;       /* that file, */
 	pid_t control_caller;     /* who looked it up, the only one who ever did, */
 	unsigned control_handles; /* and how many opens of it there are */
 	struct timespec mounted;
-	char *session_path;
 	bool answered_init, serving;
 	bool has_epochs; /* the kernel can be told that names have changed */
 	int status;
 };
+
+static inline bool is_writing(int flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY;
+}
 
 /* What a node is, with the rights of whoever asks. */
 struct target {
@@ -113,8 +115,25 @@ struct handle *handle_create(struct target *target, int flags);
 void handle_destroy(struct handle *handle);
 struct handle *handle_of(const struct fuse_file_info *info);
 
-/* io.c: SETATTR's size. Result: 0; -errno with a sentence. */
-int io_truncate(struct target *target, off_t size);
+/* io.c: whether the row can be written, and by this caller. Result: 0; -EACCES with a sentence. */
+int io_check_write(struct target *target);
+
+/* What a WRITE request brings; offset -1: behind what is there. */
+struct written {
+	const char *bytes;
+	size_t size;
+	off_t offset;
+};
+
+/* value.c: a write to a row's value. Result: 0; -errno with a sentence, and the value is what it was. */
+int value_write(struct handle *handle, struct target *target, const struct written *written);
+/* SETATTR's size, for every kind of row. Result: 0; -errno with a sentence. */
+int value_truncate(struct target *target, off_t size);
+
+/* watch.c: the root's events. Result of watch_poll: what is ready now; else the handle's observer is told. */
+int watch_open(struct handle *handle);
+void watch_read(fuse_req_t request, size_t size, off_t offset, const struct fuse_file_info *info);
+unsigned watch_poll(struct handle *handle);
 
 /* the request table's parts */
 void tree_lookup(fuse_req_t, fuse_ino_t, const char *);

@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "fs/events.h"
 #include "fs/log.h"
 #include "fs/private.h"
 
@@ -28,7 +29,7 @@ void server_destroy(struct server *server)
 {
 	if (!server)
 		return;
-	free(server->session_path);
+	events_destroy(server->events);
 	free(server->buffer.mem);
 	free(server);
 }
@@ -139,6 +140,12 @@ static void lose_keeper(struct server *server)
 	server->status = 1;
 }
 
+static void on_event(void *context, const struct process *process, enum manager_event event, struct timespec when)
+{
+	struct server *server = context;
+	events_add(server->events, process, event, when);
+}
+
 static void on_finished(void *context, int error)
 {
 	struct server *server = context;
@@ -180,12 +187,9 @@ static int begin(struct server *server, const struct server_config *config)
 		.uid = geteuid(),
 		.gid = getegid(),
 	};
-	LIST_INIT(&server->emptied);
 	LIST_INIT(&server->handles);
-	struct text path = {0};
-	text_printf(&path, "%s/session", config->mountpoint);
-	server->session_path = text_take(&path, NULL);
-	if (!server->session_path)
+	server->events = events_create(EVENTS_ROOM);
+	if (!server->events)
 		return -ENOMEM;
 	int error = uv_loop_init(&server->loop);
 	if (error)
@@ -198,6 +202,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.surroundings = &server->surroundings,
 		.has_command = config->has_command,
 		.on_finished = on_finished,
+		.on_event = on_event,
 		.context = server,
 	};
 	error = manager_create(&manager, &server->manager);
@@ -211,16 +216,6 @@ static int begin(struct server *server, const struct server_config *config)
 	server->requests.data = server;
 	server->serving = true;
 	return uv_poll_start(&server->requests, UV_READABLE, on_requests);
-}
-
-static void drop_all_emptied(struct server *server)
-{
-	struct emptied *emptied;
-	while ((emptied = LIST_FIRST(&server->emptied))) {
-		LIST_REMOVE(emptied, link);
-		free(emptied->bytes);
-		free(emptied);
-	}
 }
 
 /* Requests that still wait are answered before the descriptor is closed: a client whose request was read can't be
@@ -238,7 +233,6 @@ static void end(struct server *server)
 	while ((handle = LIST_FIRST(&server->handles)))
 		handle_destroy(handle);
 	manager_destroy(server->manager);
-	drop_all_emptied(server);
 	locks_finish(&server->locks);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&server->loop);

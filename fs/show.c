@@ -8,6 +8,7 @@
 #include "fs/known.h"
 
 #include "core/capture.h"
+#include "core/restart.h"
 #include "fs/streams.h"
 
 /* ---- the root's ---- */
@@ -148,6 +149,12 @@ int authkey_show(const struct view *view, struct text *out)
 	for (size_t i = 0; i < sizeof key; i++)
 		text_printf(out, "%02x", key[i]);
 	text_add(out, "\n");
+	return text_status(out);
+}
+
+int restart_show(const struct view *view, struct text *out)
+{
+	text_printf(out, "%s\n", restart_policy_name(restart_policy(view->process)));
 	return text_status(out);
 }
 
@@ -305,6 +312,22 @@ static void add_dropped(const struct view *view, struct text *out)
 	}
 }
 
+/* Nothing, for one that never was and will not be run again. */
+static void add_restart(struct text *out, const struct process *process)
+{
+	if (restart_policy(process) == RESTART_NO && !restart_count(process))
+		return;
+	text_printf(out, "restart: %s\n", restart_policy_name(restart_policy(process)));
+	text_printf(out, "restarts: %u\n", restart_count(process));
+	if (restart_reason(process)) {
+		text_add(out, "restart_reason: ");
+		text_add_name(out, restart_reason(process));
+		text_add(out, "\n");
+	}
+	if (restart_due(process) >= 0)
+		text_printf(out, "restart_in: %.3f\n", restart_due(process));
+}
+
 int status_show(const struct view *view, struct text *out)
 {
 	const struct process *process = view->process;
@@ -340,6 +363,7 @@ int status_show(const struct view *view, struct text *out)
 	add_shown(out, "started", view, started_show);
 	add_shown(out, "ended", view, ended_show);
 	add_usage(out, view);
+	add_restart(out, process);
 	return text_status(out);
 }
 

@@ -30,6 +30,7 @@ int name_show(const struct view *view, struct text *out);
 int parent_show(const struct view *view, struct text *out);
 int pid_show(const struct view *view, struct text *out);
 int ppid_show(const struct view *view, struct text *out);
+int restart_show(const struct view *view, struct text *out);
 int run_show(const struct view *view, struct text *out);
 int sentinel_show(const struct view *view, struct text *out);
 int start_method_show(const struct view *view, struct text *out);

@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/restart.h"
+#include "fs/show.h"
+
 static int refuse_nul(const struct view *view, const char *bytes, size_t size)
 {
 	if (memchr(bytes, '\0', size))
@@ -70,7 +73,31 @@ int args_store(const struct view *view, const char *bytes, size_t size)
 	return 0;
 }
 
+/* Bytes with a NUL go on with an exact vector, others with words. */
+int args_former(const struct view *view, const char *bytes, size_t size, struct text *out)
+{
+	const struct words *args = &view->process->configuration.args;
+	if (!memchr(bytes, '\0', size))
+		return args_show(view, out);
+	text_append(out, args->bytes, args->size);
+	return text_status(out);
+}
+
 /* ---- lines ---- */
+
+int env_former(const struct view *view, const char *bytes, size_t size, struct text *out)
+{
+	(void)bytes;
+	(void)size;
+	return env_show(view, out);
+}
+
+int kwargs_former(const struct view *view, const char *bytes, size_t size, struct text *out)
+{
+	(void)bytes;
+	(void)size;
+	return kwargs_show(view, out);
+}
 
 static bool is_key(const char *key, size_t size)
 {
@@ -160,6 +187,18 @@ int name_store(const struct view *view, const char *bytes, size_t size)
 	free(view->process->name);
 	view->process->name = name;
 	return 0;
+}
+
+int restart_store(const struct view *view, const char *bytes, size_t size)
+{
+	enum restart_policy policy;
+	char word[80];
+	int error = copy_word(view, bytes, size, word);
+	if (error)
+		return error;
+	if (restart_policy_parse(word, &policy))
+		return refuse(view->caller->why, EINVAL, "'%s' is not valid for restart; valid are no, on-failure and always", word);
+	return view->check ? 0 : restart_set_policy(view->manager, view->process, policy);
 }
 
 static int parse_start_method(const struct view *view, const char *bytes, size_t size, enum start_method *out)

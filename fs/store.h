@@ -16,10 +16,15 @@ int daemon_store(const struct view *view, const char *bytes, size_t size);
 int env_store(const struct view *view, const char *bytes, size_t size);
 int kwargs_store(const struct view *view, const char *bytes, size_t size);
 int name_store(const struct view *view, const char *bytes, size_t size);
+int restart_store(const struct view *view, const char *bytes, size_t size);
 int run_store(const struct view *view, const char *bytes, size_t size);
 int start_method_store(const struct view *view, const char *bytes, size_t size);
 int target_store(const struct view *view, const char *bytes, size_t size);
 int umask_store(const struct view *view, const char *bytes, size_t size);
+
+int args_former(const struct view *view, const char *bytes, size_t size, struct text *out);
+int env_former(const struct view *view, const char *bytes, size_t size, struct text *out);
+int kwargs_former(const struct view *view, const char *bytes, size_t size, struct text *out);
 
 int stdin_feed(const struct view *view, const char *bytes, size_t size, off_t offset);
 

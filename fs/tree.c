@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/events.h"
 #include "fs/follow.h"
 #include "fs/lock.h"
 #include "fs/private.h"
@@ -64,7 +65,7 @@ void forget_refusal(struct target *target)
 static int content_size(struct target *target, off_t *out)
 {
 	const struct row *row = target->row;
-	*out = 0;
+	*out = row->flags & ROW_EVENTS ? (off_t)events_end(target->server->events) : 0;
 	if (row->captured) {
 		*out = follow_size(target->process, row);
 		return 0;
@@ -116,9 +117,11 @@ int target_stat(struct target *target, struct stat *out)
 		.st_atim = target->process ? target->process->created : server->mounted,
 	};
 	out->st_mtim = out->st_ctim = out->st_atim;
-	if (target->process && target->process->started.tv_sec)
+	/* A directory's times stay: its attributes are cached. */
+	bool moves = target->row && target->row->kind != ROW_DIRECTORY;
+	if (moves && target->process && target->process->started.tv_sec)
 		out->st_mtim = out->st_ctim = target->process->started;
-	if (target->process && target->process->ended.tv_sec)
+	if (moves && target->process && target->process->ended.tv_sec)
 		out->st_mtim = out->st_ctim = target->process->ended;
 	if (target->lock) {
 		out->st_nlink = target->lock->removed ? 0 : 1;
@@ -130,6 +133,9 @@ int target_stat(struct target *target, struct stat *out)
 	if (target->node.row == NODE_CHILD_LINK)
 		out->st_size = (off_t)strlen(target->process->directory) + 6;
 	if (!target->row || target->row->kind == ROW_DIRECTORY)
+		return 0;
+	/* How much there is of a secret is a part of it. */
+	if ((target->row->flags & ROW_SECRET) && !manager_may(target->process, &target->caller))
 		return 0;
 	if (target->row->captured)
 		follow_time(target->process, target->row, &out->st_mtim);
@@ -168,7 +174,7 @@ void tree_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, int w
 	if (which & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		error = refuse(&target.why, EPERM, "modes and owners follow from who made the directory");
 	else if (which & FUSE_SET_ATTR_SIZE)
-		error = io_truncate(&target, wanted->st_size);
+		error = value_truncate(&target, wanted->st_size);
 	if (error)
 		refuse_request(request, &target, error);
 	else

@@ -62,15 +62,15 @@ static const struct {
 	int error;
 	const char *part;
 } bad[] = {
-	{ "", -EINVAL, "unknown verb" },
-	{ "\n", -EINVAL, "unknown verb" },
-	{ " \t\n ", -EINVAL, "unknown verb" },
+	{ "", -EINVAL, "there is no verb" },
+	{ "\n", -EINVAL, "there is no verb" },
+	{ " \t\n ", -EINVAL, "there is no verb" },
 	{ "frobnicate", -EINVAL, "unknown verb frobnicate; valid are: start, join [SECONDS], terminate, kill, signal NAME" },
 	{ "Start", -EINVAL, "unknown verb Start" },
 	{ "it's", -EINVAL, "unknown verb" },
-	{ "pid 5", -EINVAL, "unknown verb pid" },
-	{ "ctl start", -EINVAL, "unknown verb ctl" },
-	{ "stdin hello", -EINVAL, "unknown verb stdin" },
+	{ "pid 5", -EINVAL, "pid can be read, not written" },
+	{ "ctl start", -EINVAL, "ctl cannot be set through ctl" },
+	{ "stdin hello", -EINVAL, "stdin cannot be set through ctl: write to the file itself" },
 	{ "start now", -EINVAL, "start takes no word, not 'now'" },
 	{ "kill -9", -EINVAL, "kill takes no word, not '-9'" },
 	{ "terminate x", -EINVAL, "terminate takes no word" },

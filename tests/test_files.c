@@ -70,7 +70,8 @@ static void every_row_has_a_line_of_help_and_the_functions_that_its_kind_needs(v
 
 		assert_true(row->help && row->help[0]);
 		assert_null(strchr(row->help, '\n'));
-		assert_true(row->kind == ROW_DIRECTORY ? !row->show : row->show || row->stream || row->captured);
+		assert_true(row->kind == ROW_DIRECTORY ? !row->show : row->show || row->stream || row->captured ||
+			    (row->flags & ROW_EVENTS));
 		assert_false(row->show && row->stream);
 		assert_int_equal(!!row->store + !!row->feed + !!row->put <= 1, 1);
 		assert_int_equal(row_is_writable(row), can_change);
@@ -118,6 +119,9 @@ static void modes_are_what_people_will_see(void **state)
 		{ true, "active_children", S_IFREG | 0444, S_IFREG | 0444 },
 		{ true, "self", S_IFLNK | 0777, S_IFLNK | 0777 },
 		{ true, "start_method", S_IFREG | 0644, S_IFREG | 0644 },
+		{ true, "ctl", S_IFREG | 0644, S_IFREG | 0666 },
+		{ true, "events", S_IFREG | 0444, S_IFREG | 0444 },
+		{ false, "restart", S_IFREG | 0644, S_IFREG | 0644 },
 		{ false, "target", S_IFREG | 0644, S_IFREG | 0644 },
 		{ false, "ctl", S_IFREG | 0644, S_IFREG | 0644 },
 		{ false, "pid", S_IFREG | 0444, S_IFREG | 0444 },

@@ -313,6 +313,21 @@ static void closing_the_session_is_its_end(void **state)
 	assert_null(found);
 }
 
+static void a_session_opened_twice_lasts_until_both_are_closed(void **state)
+{
+	struct world *world = *state;
+	struct session *first, *second, *found;
+
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &first), 0);
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &second), 0);
+	manager_close_session(world->manager, second);
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_ptr_equal(found, first);
+	manager_close_session(world->manager, first);
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_null(found);
+}
+
 static void a_session_lasts_until_its_opener_has_no_descriptor_of_it(void **state)
 {
 	struct world *world = *state;
@@ -324,18 +339,18 @@ static void a_session_lasts_until_its_opener_has_no_descriptor_of_it(void **stat
 	assert_true(first >= 0 && second >= 0);
 	assert_int_equal(manager_open_session(world->manager, &world->caller, &session), 0);
 	close(first);
-	manager_check_session(world->manager, session, getpid(), path);
+	manager_check_session(world->manager, session, getpid(), path + strlen("/tmp/"));
 	assert_null(manager_inside(world->manager, &world->caller, &found));
 	assert_ptr_equal(found, session);
 	close(second);
 	/* Another one's close says nothing of the opener. */
-	manager_check_session(world->manager, session, other, path);
+	manager_check_session(world->manager, session, other, path + strlen("/tmp/"));
 	assert_null(manager_inside(world->manager, &world->caller, &found));
 	assert_ptr_equal(found, session);
-	manager_check_session(world->manager, session, getpid(), path);
+	manager_check_session(world->manager, session, getpid(), path + strlen("/tmp/"));
 	assert_null(manager_inside(world->manager, &world->caller, &found));
 	assert_null(found);
-	manager_check_session(world->manager, session, getpid(), path);
+	manager_check_session(world->manager, session, getpid(), path + strlen("/tmp/"));
 	manager_close_session(world->manager, session);
 	unlink(path);
 }
@@ -577,6 +592,7 @@ int main(void)
 		IN_WORLD(nothing_of_another_owner_is_terminated),
 		IN_WORLD(a_session_makes_its_program_a_main_process_until_it_ends),
 		IN_WORLD(closing_the_session_is_its_end),
+		IN_WORLD(a_session_opened_twice_lasts_until_both_are_closed),
 		IN_WORLD(a_session_lasts_until_its_opener_has_no_descriptor_of_it),
 		IN_WORLD(inside_of_a_managed_process_its_session_does_not_count),
 		IN_WORLD(who_cannot_be_identified_or_is_gone_opens_no_session),

@@ -2,6 +2,8 @@
  * other, a refused one has a sentence. */
 #include "fs/ctl.h"
 
+#include "core/manager_private.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
@@ -76,6 +78,25 @@ static void check_newline(const struct view *view, const char *text, size_t size
 		script_finish(&script);
 }
 
+/* The root's: verbs alone, and each says whom. */
+static void check_root(struct caller *caller, const char *text, size_t size)
+{
+	struct manager manager = { 0 };
+	struct view view = { .manager = &manager, .caller = caller };
+	struct script script = { .count = 77 };
+	int error = script_parse(&view, text, size, &script);
+
+	if (error) {
+		require(error == -EINVAL || error == -E2BIG, "a refusal is one of two");
+		require(script.count == 77 && !script.text && !script.steps, "a refusal gives no script");
+		return;
+	}
+	require(script.count > 0 && script.of_root, "something is to be done with many");
+	for (size_t i = 0; i < script.count; i++)
+		require(script.steps[i].verb && !script.steps[i].row && script.steps[i].who.count > 0, "a verb has words");
+	script_finish(&script);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct refusal why = { "" };
@@ -99,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		script_finish(&script);
 	}
 	check_newline(&view, text, size, error);
+	check_root(&caller, text, size);
 	process_destroy(process);
 	return 0;
 }

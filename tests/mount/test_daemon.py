@@ -171,6 +171,28 @@ def closing_session_ends_the_lease_while_the_program_goes_on(mp):
 
 
 @claim
+def a_session_opened_twice_lasts_until_both_are_closed(mp):
+    """While a program holds session open, it is a main process: however often it has opened it."""
+    script = ('import os, sys\nmp = os.environ["PROCFS_MP"]\n'
+              'a, b = os.open(mp + "/session", os.O_RDONLY), os.open(mp + "/session", os.O_RDONLY)\n'
+              'os.mkdir(mp + "/twice-d")\n'
+              'with open(mp + "/twice-d/ctl", "w") as ctl: ctl.write("target sleep\\nargs 1000\\ndaemon 1\\nstart\\n")\n'
+              'os.close(b)\nprint("one", flush=True)\nsys.stdin.readline()\nos.close(a)\nprint("none", flush=True)\n'
+              'sys.stdin.readline()\n')
+    with subprocess.Popen([PYTHON, '-c', script], env=dict(os.environ, PROCFS_MP=mp.path), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as holder:
+        same(holder.stdout.readline(), 'one\n')
+        write(mp('twice-d', 'ctl'), 'signal CONT')
+        same(value(mp('twice-d', 'alive')), '1')
+        holder.stdin.write('\n')
+        holder.stdin.flush()
+        same(holder.stdout.readline(), 'none\n')
+        write(mp('twice-d', 'ctl'), 'join 20')
+        same(value(mp('twice-d', 'exitcode')), '-15')
+        holder.stdin.write('\n')
+
+
+@claim
 def reading_session_keeps_nothing(mp):
     """grep -r is safe: a session that was opened and closed ends nothing of the mount's."""
     mp.start('steady', 'sleep', '1000', daemon='1')

@@ -88,7 +88,7 @@ def outside_it_is_read_only(mp):
     write(path + '/ctl', 'join')
     refused()
     same(read(path + '/result'), 'mine\n')
-    expect_errno(errno.EINVAL, lambda: write(mp.make('ctl') + '/ctl', 'result 42'))
+    expect_errno(errno.EINVAL, lambda: write(mp.make('verb') + '/ctl', 'result 42'))
 
 
 @claim

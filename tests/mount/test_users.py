@@ -82,6 +82,15 @@ def a_process_runs_as_whoever_made_its_directory_with_its_groups(mp):
 
 
 @claim
+def the_size_of_a_secret_is_a_part_of_it(mp):
+    """Others may look, not at authkey, env, stdin, stdout, stderr, error."""
+    path = as_alice(lambda: mp.run('sized', 'echo', 'something', env='SECRET=1'))
+    for file in ('env', 'stdout', 'authkey'):
+        assert as_alice(lambda: os.stat(f'{path}/{file}').st_size) > 0, file
+        same(as_bob(lambda: os.stat(f'{path}/{file}').st_size), 0, file)
+
+
+@claim
 def a_user_without_an_account_has_its_own_group_and_no_other(mp):
     """Its process runs as that user; there is no account to take groups, a home or a name from."""
     path = in_child(lambda: mp.run('unknown', 'sh', ['-c', 'id -u; id -G; echo $HOME $USER $SHELL']), NOBODYS, [GROUP])

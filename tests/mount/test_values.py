@@ -343,4 +343,42 @@ def ten_mebibytes_of_output_are_whole(mp):
     same(os.stat(path + '/stdout').st_size, 10 << 20)
 
 
+@claim
+def a_refused_write_leaves_the_value_also_when_others_close_the_file_in_between(mp):
+    """A refused write leaves the value as it was, also when its `>` had emptied it."""
+    path = mp.make('between', '/bin/old')
+    reader = os.open(path + '/target', os.O_RDONLY)
+    writer = os.open(path + '/target', os.O_WRONLY | os.O_TRUNC)
+    same(read(path + '/target'), '')
+    os.close(reader)
+    expect_errno(errno.EINVAL, lambda: os.write(writer, b'a\0b'))
+    same(read(path + '/target'), '/bin/old\n')
+    os.close(writer)
+
+
+@claim
+def what_truncate_removed_does_not_come_back(mp):
+    """truncate(2) is no part of a write that could be refused."""
+    path = mp.make('truncated', '/bin/old')
+    os.truncate(path + '/target', 0)
+    expect_errno(errno.EINVAL, lambda: write(path + '/target', b'a\0b', os.O_WRONLY))
+    same(read(path + '/target'), '')
+
+
+@claim
+def appending_goes_on_with_words_vectors_and_single_values(mp):
+    """`>>` appends: to an exact vector when the bytes hold a NUL, to the words of args, to a path."""
+    path = mp.make('appended', '/bin/l')
+    for first, second, expected in ((b'a\0', b'b\0', 'a b\n'), (b'a\n', b'b\0', 'a b\n'), (b'a b\n', b'c', 'a b c\n'),
+                                    (b'"x y"', b' z', "'x y' z\n")):
+        write(path + '/args', first)
+        write(path + '/args', second, os.O_WRONLY | os.O_APPEND)
+        same(read(path + '/args'), expected, repr((first, second)))
+    write(path + '/target', 's', os.O_WRONLY | os.O_APPEND)
+    same(read(path + '/target'), '/bin/ls\n')
+    write(path + '/env', 'A=1\n')
+    write(path + '/env', 'B=2\n', os.O_WRONLY | os.O_APPEND)
+    same(read(path + '/env'), 'A=1\nB=2\n')
+
+
 main()

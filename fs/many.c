@@ -1,0 +1,292 @@
+#include "fs/many.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/verbs.h"
+#include "fs/whom.h"
+
+struct member {
+	struct waiter waiter;
+	struct gathering *gathering;
+	uint64_t id;
+};
+
+struct gathering {
+	struct manager *manager;
+	struct waiter *whole;
+	bool any; /* the first is enough */
+	bool patient; /* all are waited for, also after one has failed */
+	size_t left;
+	int error; /* the first that went wrong, and its sentence */
+	struct refusal why;
+	size_t count;
+	struct member members[];
+};
+
+/* ---- words ---- */
+
+int many_parse(const struct view *view, struct step *step)
+{
+	enum words_problem problem;
+	int error = words_split(&step->who, step->value, step->size, &problem);
+	if (error == -EINVAL)
+		return refuse(view->caller->why, EINVAL, "%s: %s", step->verb->word, words_problem_text(problem));
+	if (error)
+		return error;
+	if (step->verb->wanted == MUST_SIGNAL) {
+		struct step named = *step;
+		named.value = step->who.count ? words_next(&step->who, NULL) : "";
+		error = verb_parse_signal(view, &named);
+		step->signal_number = named.signal_number;
+	}
+	if (!error && (!whom_first(step) || whom_take_seconds(view, step) == whom_first(step)))
+		error = whom_refuse_nobody(view, step);
+	step->seconds = -1;
+	return error;
+}
+
+/* ---- checking, before the first is touched ---- */
+
+static void name_culprit(struct refusal *why, const struct process *process, int error, const char *sentence)
+{
+	struct text name = {0};
+	text_add_name(&name, process->directory);
+	char *line = text_take(&name, NULL);
+	refuse(why, -error, "%.300s: %s", line ? line : "", *sentence ? sentence : strerror(-error));
+	free(line);
+}
+
+static int check_state(const struct view *view, const struct step *step, const struct process *inside)
+{
+	const struct process *process = view->process;
+	switch (step->verb->many) {
+	case MANY_NOT_STARTED:
+		return manager_check_start(view->manager, process, view->caller);
+	case MANY_NOT_RUNNING:
+		return manager_check_remove(process, view->caller->why);
+	case MANY_TO_RESET:
+		return manager_check_reset(process, view->caller->why);
+	case MANY_TO_JOIN:
+		if (process == inside && process->state != PROCESS_ENDED)
+			return refuse(view->caller->why, EDEADLK, "cannot join current process");
+		break;
+	default:
+		break;
+	}
+	if (whom_is_started(view, process))
+		return 0;
+	return refuse(view->caller->why, ESRCH, "can only %s a started process",
+		      step->verb->many == MANY_TO_JOIN ? "join" : "signal");
+}
+
+static int check_all(const struct view *view, const struct step *step, const struct process_ids *ids)
+{
+	const struct process *inside = NULL;
+	if (step->verb->many == MANY_TO_JOIN)
+		inside = manager_inside(view->manager, view->caller, NULL);
+	for (size_t i = 0; i < ids->count; i++) {
+		struct refusal why = { .sentence = "" };
+		struct caller caller = *view->caller;
+		struct view one = *view;
+		caller.why = &why;
+		one.caller = &caller;
+		one.process = manager_by_id(view->manager, ids->id[i]);
+		int error = check_state(&one, step, inside);
+		if (!error)
+			continue;
+		name_culprit(view->caller->why, one.process, error, why.sentence);
+		return error;
+	}
+	return 0;
+}
+
+/* ---- waiting ---- */
+
+static void blame(struct gathering *gathering, const struct process *process, int error, const char *sentence)
+{
+	if (gathering->error)
+		return;
+	gathering->error = error;
+	if (process)
+		name_culprit(&gathering->why, process, error, sentence);
+	else
+		refuse(&gathering->why, -error, "process object is closed");
+}
+
+static void on_member_done(struct waiter *waiter, int error)
+{
+	struct member *member = (struct member *)waiter;
+	struct gathering *gathering = member->gathering;
+	gathering->left--;
+	if (error) {
+		const struct process *process = manager_by_id(gathering->manager, member->id);
+		blame(gathering, process, error, process && process->error ? process->error : "it has not started");
+	}
+	if (!gathering->left || gathering->any || (gathering->error && !gathering->patient))
+		gathering->whole->on_done(gathering->whole, gathering->error);
+}
+
+static struct gathering *gathering_create(const struct view *view, const struct process_ids *ids, struct waiter *whole)
+{
+	struct gathering *gathering = calloc(1, sizeof *gathering + ids->count * sizeof *gathering->members);
+	if (!gathering)
+		return NULL;
+	gathering->manager = view->manager;
+	gathering->whole = whole;
+	gathering->count = ids->count;
+	for (size_t i = 0; i < ids->count; i++)
+		gathering->members[i] = (struct member){ .waiter.on_done = on_member_done, .gathering = gathering,
+							 .id = ids->id[i] };
+	return gathering;
+}
+
+void gathering_destroy(struct gathering *gathering)
+{
+	if (!gathering)
+		return;
+	for (size_t i = 0; i < gathering->count; i++)
+		waiter_cancel(&gathering->members[i].waiter);
+	free(gathering);
+}
+
+static int refuse_late(const struct view *view, const struct step *step, const struct gathering *gathering)
+{
+	struct text names = {0};
+	for (size_t i = 0; i < gathering->count && names.size < sizeof view->caller->why->sentence; i++) {
+		const struct process *process = manager_by_id(view->manager, gathering->members[i].id);
+		if (!process || !gathering->members[i].waiter.waiting)
+			continue;
+		text_add(&names, names.size ? ", " : "");
+		text_add_name(&names, process->directory);
+	}
+	char *list = text_take(&names, NULL);
+	int error = refuse(view->caller->why, ETIME, "still running after %.15g seconds: %s", step->seconds, list ? list : "");
+	free(list);
+	return error;
+}
+
+/* ---- acting ---- */
+
+static int join(const struct view *view, const struct step *step, struct gathering *gathering)
+{
+	gathering->any = whom_is_any(step);
+	for (size_t i = 0; i < gathering->count; i++) {
+		struct process *process = manager_by_id(view->manager, gathering->members[i].id);
+		if (!manager_await_end(process, &gathering->members[i].waiter))
+			gathering->left++;
+		else if (gathering->any)
+			return 0;
+	}
+	if (!gathering->left)
+		return 0;
+	return step->seconds == 0 ? refuse_late(view, step, gathering) : 1;
+}
+
+/* A start that was asked for before the line was interrupted. Result: 1 the member waits; 0 done; -errno with a sentence. */
+static int run_one(const struct view *view, const struct step *step, bool again, struct member *member)
+{
+	if (again && !manager_await_start(view->process, &member->waiter))
+		return 1;
+	if (again && process_is_started(view->process))
+		return 0;
+	return step->verb->run(view, step, &member->waiter);
+}
+
+/* The checks were passed: what fails now fails alone, and the others get the verb all the same. */
+static int act(const struct view *view, const struct step *step, bool again, struct gathering *gathering)
+{
+	gathering->patient = true;
+	gathering->left = 1; /* this loop: nobody is told from inside of it */
+	for (size_t i = 0; i < gathering->count; i++) {
+		struct refusal why = { .sentence = "" };
+		struct caller caller = *view->caller;
+		struct view one = *view;
+		caller.why = &why;
+		one.caller = &caller;
+		one.process = manager_by_id(view->manager, gathering->members[i].id);
+		gathering->left++;
+		int result = one.process ? run_one(&one, step, again, &gathering->members[i]) : 0;
+		if (result > 0)
+			continue;
+		gathering->left--;
+		if (result < 0)
+			blame(gathering, one.process, result, why.sentence);
+	}
+	if (--gathering->left)
+		return 1;
+	if (gathering->error)
+		refuse(view->caller->why, -gathering->error, "%s", gathering->why.sentence);
+	return gathering->error;
+}
+
+int many_run(const struct view *view, struct step *step, bool again, struct waiter *waiter, struct gathering **out)
+{
+	struct process_ids *ids = NULL;
+	int result = whom_choose(view, step, again, &ids);
+	if (!result && !again)
+		result = check_all(view, step, ids);
+	if (!result) {
+		struct gathering *gathering = gathering_create(view, ids, waiter);
+		if (!gathering)
+			result = -ENOMEM;
+		else if (step->verb->many == MANY_TO_JOIN)
+			result = join(view, step, gathering);
+		else
+			result = act(view, step, again, gathering);
+		if (result > 0)
+			*out = gathering;
+		else
+			gathering_destroy(gathering);
+	}
+	free(step->chosen);
+	step->chosen = ids;
+	return result;
+}
+
+int many_wake(const struct view *view, const struct step *step, struct gathering *gathering, int error)
+{
+	if (error == -ETIME)
+		return refuse_late(view, step, gathering);
+	if (gathering->error == error && error)
+		refuse(view->caller->why, -error, "%s", gathering->why.sentence);
+	return error;
+}
+
+bool many_answer(const struct view *view, const struct step *step, struct text *out)
+{
+	if (!whom_is_any(step) || !step->chosen)
+		return false;
+	text_finish(out);
+	for (size_t i = 0; i < step->chosen->count; i++) {
+		const struct process *process = manager_by_id(view->manager, step->chosen->id[i]);
+		if (!process || process->state != PROCESS_ENDED)
+			continue;
+		text_add_name(out, process->directory);
+		text_add(out, "\n");
+	}
+	return true;
+}
+
+static void add_usage(struct text *out, const struct verb *verb)
+{
+	struct text usage = {0};
+	bool may_any = verb->many == MANY_TO_JOIN;
+	text_printf(&usage, "%s%s WHO...%s", verb->wanted == MUST_SIGNAL ? verb->usage : verb->word,
+		    may_any ? " [any]" : "", may_any ? " [SECONDS]" : "");
+	char *line = text_take(&usage, NULL);
+	text_printf(out, "%-27s %s\n", line ? line : verb->word, verb->help);
+	free(line);
+}
+
+int many_show(const struct view *view, struct text *out)
+{
+	(void)view;
+	const struct verb *verb;
+	for (size_t i = 0; (verb = verb_row(i)); i++)
+		if (verb->many)
+			add_usage(out, verb);
+	text_add(out, "WHO is all, a name or a glob. After join any, reading the same descriptor names those that have ended.\n");
+	return text_status(out);
+}

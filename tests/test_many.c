@@ -1,0 +1,189 @@
+#include "world.h"
+
+#include "fs/ctl.h"
+#include "fs/many.h"
+
+static struct view view_of(struct world *world)
+{
+	return (struct view){ world->manager, NULL, &world->caller, false };
+}
+
+/* Parses and runs. */
+static int run(struct world *world, const char *text, struct script *script, struct told *told)
+{
+	struct view view = view_of(world);
+	enum script_state state;
+	int error;
+
+	*told = (struct told)TOLD;
+	world->why.sentence[0] = '\0';
+	error = script_parse(&view, text, strlen(text), script);
+	if (error)
+		*script = (struct script){0};
+	return error ? error : script_run(script, &view, &told->waiter, &state);
+}
+
+static const struct {
+	const char *text;
+	int error;
+	const char *part;
+} bad[] = {
+	{ "kill", -EINVAL, "kill whom? Say all, names or globs" },
+	{ "join any", -EINVAL, "join any whom?" },
+	{ "join 3", -EINVAL, "join whom?" },
+	{ "signal", -EINVAL, "is no signal" },
+	{ "signal HUP", -EINVAL, "signal NAME whom?" },
+	{ "kill 'x", -EINVAL, "kill: " },
+	{ "kill x\nfrob x", -EINVAL, "unknown verb frob; valid are: start, join" },
+	{ "name x", -EINVAL, "unknown verb name" },
+	{ "kill nobody", -ENOENT, "there is no process named nobody" },
+	{ "kill all", -ENOENT, "'all'" },
+	{ "kill n*", -ENOENT, "'n*'" },
+	{ "kill new", -ESRCH, "new: can only signal a started process" },
+	{ "join new 3", -ESRCH, "new: can only join a started process" },
+};
+
+static void a_line_that_cannot_be_done_is_refused_with_a_sentence(void **state)
+{
+	struct world *world = *state;
+	struct script script;
+	struct told told;
+
+	world_make(world, "new");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(run(world, bad[i].text, &script, &told), bad[i].error);
+		assert_non_null(strstr(world->why.sentence, bad[i].part));
+		script_finish(&script);
+	}
+}
+
+static void join_of_many_is_told_once_after_the_last_end(void **state)
+{
+	struct world *world = *state;
+	struct process *a = world_make(world, "a"), *b = world_make(world, "b");
+	struct script script;
+	struct told told;
+
+	world_run_as(world, a, 2147480000);
+	world_run_as(world, b, 2147480001);
+	assert_int_equal(run(world, "join b a all ? 7.5", &script, &told), 0);
+	assert_true(script_limit(&script) == 7.5);
+	world_end(world, b, 0);
+	assert_int_equal(told.times, 0);
+	world_end(world, a, 0);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.error, 0);
+	script_finish(&script);
+}
+
+static void join_any_is_told_at_the_first_end_and_says_whose(void **state)
+{
+	struct world *world = *state;
+	struct process *a = world_make(world, "a"), *b = world_make(world, "b");
+	struct view view = view_of(world);
+	struct script script;
+	struct told told;
+
+	world_run_as(world, a, 2147480000);
+	world_run_as(world, b, 2147480001);
+	assert_int_equal(run(world, "join any all", &script, &told), 0);
+	world_end(world, b, 0);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(script_wake(&script, &view, 0), 0);
+	assert_true(script.has_answer);
+	assert_int_equal(script.answer.size, 2);
+	assert_memory_equal(script.answer.data, "b\n", 2);
+	assert_true(LIST_EMPTY(&a->joining));
+	script_finish(&script);
+}
+
+static void a_join_whose_time_is_over_names_those_that_still_run(void **state)
+{
+	struct world *world = *state;
+	struct process *a = world_make(world, "a"), *b = world_make(world, "b\n");
+	struct view view = view_of(world);
+	struct script script;
+	struct told told;
+
+	world_run_as(world, a, 2147480000);
+	world_run_as(world, b, 2147480001);
+	assert_int_equal(run(world, "join all 0", &script, &told), -ETIME);
+	assert_string_equal(world->why.sentence, "still running after 0 seconds: a, b\\012");
+	script_finish(&script);
+	assert_int_equal(run(world, "join all 2", &script, &told), 0);
+	world_end(world, a, 0);
+	assert_int_equal(script_wake(&script, &view, -ETIME), -ETIME);
+	assert_string_equal(world->why.sentence, "still running after 2 seconds: b\\012");
+	script_finish(&script);
+	assert_int_equal(told.times, 0);
+}
+
+/* Only a start whose exec hangs can be joined and then vanish. */
+static void a_join_of_many_ends_when_one_of_them_does_not_start(void **state)
+{
+	struct world *world = *state;
+	struct process *a = world_make(world, "a"), *b = world_make(world, "b");
+	struct view view = view_of(world);
+	struct told started = TOLD, told;
+	struct script script;
+	struct ptable_ref ref;
+
+	world_run_as(world, a, 2147480000);
+	assert_int_equal(manager_start(world->manager, b, &world->caller, &started.waiter), 0);
+	ref = world_take_launch(world);
+	atomic_store(&ptable_at(world->table, ref.index)->pid, 2147480001);
+	assert_int_equal(run(world, "join all", &script, &told), 0);
+	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
+	world_tell(world, MESSAGE_FAILED, ref);
+	world_turn(world);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(script_wake(&script, &view, told.error), -ESRCH);
+	assert_memory_equal(world->why.sentence, "b: cannot execute", 17);
+	script_finish(&script);
+	assert_true(LIST_EMPTY(&a->joining));
+}
+
+static void a_start_of_many_that_was_interrupted_is_not_asked_for_twice(void **state)
+{
+	struct world *world = *state;
+	struct process *a = world_make(world, "a"), *b = world_make(world, "b");
+	struct view view = view_of(world);
+	struct script script;
+	enum script_state reached;
+	struct told told;
+	struct ptable_ref refs[2];
+
+	assert_int_equal(run(world, "start *", &script, &told), 0);
+	script_finish(&script);
+	refs[0] = world_take_launch(world);
+	refs[1] = world_take_launch(world);
+	world_enter_running(world, refs[0], 2147480000);
+	world_tell(world, MESSAGE_STARTED, refs[0]);
+	world_turn(world);
+	assert_int_equal(told.times, 0);
+	assert_int_equal(script_parse(&view, "start *", 7, &script), 0);
+	script_resume(&script, SCRIPT_WAITS_FOR_START);
+	assert_int_equal(script_run(&script, &view, &told.waiter, &reached), 0);
+	assert_int_equal(reached, SCRIPT_WAITS_FOR_START);
+	world_enter_running(world, refs[1], 2147480001);
+	world_tell(world, MESSAGE_STARTED, refs[1]);
+	world_turn(world);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.error, 0);
+	assert_int_equal(a->run_count + b->run_count, 2);
+	script_finish(&script);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_WORLD(a_line_that_cannot_be_done_is_refused_with_a_sentence),
+		IN_WORLD(join_of_many_is_told_once_after_the_last_end),
+		IN_WORLD(join_any_is_told_at_the_first_end_and_says_whose),
+		IN_WORLD(a_join_whose_time_is_over_names_those_that_still_run),
+		IN_WORLD(a_join_of_many_ends_when_one_of_them_does_not_start),
+		IN_WORLD(a_start_of_many_that_was_interrupted_is_not_asked_for_twice),
+	};
+
+	return cmocka_run_group_tests_name("many", tests, NULL, NULL);
+}
