@@ -18,6 +18,7 @@ struct surroundings {
 	const char *mountpoint;     /* absolute */
 	char *const *environment;
 	mode_t umask;
+	uint64_t device; /* st_dev of the mount; 0: not known */
 	uid_t uid; /* whose mount it is */
 	gid_t gid;
 };

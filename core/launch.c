@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +42,7 @@ struct launch_child {
 	struct ptable *table;
 	struct ptable_entry *entry;
 	uint32_t index;
+	int *opened; /* for stdout and stderr, -1: none */
 };
 
 struct launch_dirent {
@@ -162,6 +164,100 @@ static int child_enter_directory(const struct launch_child *child)
 	return 0;
 }
 
+/* "/proc/PID/fd/N" without stdio. */
+static void child_name_descriptor(char *out, pid_t pid, int number)
+{
+	static const char *const parts[] = { "/proc/", "/fd/" };
+	const long numbers[] = { pid, number };
+
+	for (int i = 0; i < 2; i++) {
+		char digits[24];
+		int count = 0;
+		long rest = numbers[i];
+
+		for (const char *at = parts[i]; *at; at++)
+			*out++ = *at;
+		do
+			digits[count++] = (char)('0' + rest % 10);
+		while ((rest /= 10) > 0);
+		while (count > 0)
+			*out++ = digits[--count];
+	}
+	*out = '\0';
+}
+
+/* Where Yama forbids pidfd_getfd, a new description of the same file: not possible for a socket. */
+static int child_reopen(int pid_fd, pid_t pid, int number)
+{
+	char path[80];
+	int fd;
+
+	child_name_descriptor(path, pid, number);
+	fd = open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -EBADF : -errno;
+	/* It lives still, so the number was its own. */
+	if (syscall(SYS_pidfd_send_signal, pid_fd, 0, NULL, 0U) < 0 && errno == ESRCH)
+		return -ESRCH;
+	return fd;
+}
+
+/* The mask is empty and DONT_SYNC set, so that a filesystem is not asked: it may be ours, or hang. */
+static bool child_lies_on(int fd, uint64_t device)
+{
+	struct statx found;
+
+	return device && syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0U, &found) == 0 &&
+	       makedev(found.stx_dev_major, found.stx_dev_minor) == device;
+}
+
+/* With the rights of the user it has become: who wrote `start` may be a program with more than those. */
+static int child_inherit(const struct launch_spec *spec, int pid_fd, int number)
+{
+	int fd = (int)syscall(SYS_pidfd_getfd, pid_fd, number, 0U), flags;
+
+	if (fd < 0 && (errno == EPERM || errno == ENOSYS))
+		fd = child_reopen(pid_fd, spec->inherit_pid, number);
+	else if (fd < 0)
+		fd = -errno;
+	if (fd < 0)
+		return fd;
+	if (child_lies_on(fd, spec->mount_device))
+		return -EINVAL;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	return fd;
+}
+
+static int child_open_output(const struct launch_child *child, int which)
+{
+	const struct launch_output *output = &child->spec->outputs[which];
+	int fd = -1;
+
+	if (output->to == LAUNCH_TO_FILE) {
+		fd = open(output->path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0666);
+		if (fd < 0)
+			return -errno;
+	} else if (output->to == LAUNCH_TO_INHERITED) {
+		fd = child_inherit(child->spec, which ? child->spec->stderr_fd : child->spec->stdout_fd, output->number);
+		if (fd < 0)
+			return fd;
+	}
+	child->opened[which] = fd;
+	return 0;
+}
+
+static int child_open_stdout(const struct launch_child *child)
+{
+	return child_open_output(child, 0);
+}
+
+static int child_open_stderr(const struct launch_child *child)
+{
+	return child_open_output(child, 1);
+}
+
 /* A duplicate above the streams, so that no dup2 overwrites what a later one needs. */
 static int child_source(int fd)
 {
@@ -203,12 +299,19 @@ static int child_take_streams(const struct launch_child *child)
 	const struct launch_spec *spec = child->spec;
 	int sources[LAUNCH_FIRST_FD] = { spec->stdin_fd, spec->stdout_fd, spec->stderr_fd };
 
+	for (int i = 0; i < 2; i++)
+		if (child->opened[i] >= 0)
+			sources[1 + i] = child->opened[i];
+
 	if (!(spec->flags & LAUNCH_FOREGROUND)) {
 		for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++) {
 			sources[fd] = child_source(sources[fd]);
 			if (sources[fd] < 0)
 				return -errno;
 		}
+		for (int i = 0; i < 2; i++)
+			if (spec->outputs[i].to == LAUNCH_TO_OTHER)
+				sources[1 + i] = sources[2 - i];
 		for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++)
 			if (dup2(sources[fd], fd) < 0)
 				return -errno;
@@ -271,6 +374,8 @@ static int child_main(void *argument)
 		{ LAUNCH_STEP_LIMITS, child_raise },
 		{ LAUNCH_STEP_USER, child_become_user },
 		{ LAUNCH_STEP_CWD, child_enter_directory },
+		{ LAUNCH_STEP_STDOUT, child_open_stdout },
+		{ LAUNCH_STEP_STDERR, child_open_stderr },
 		{ LAUNCH_STEP_STREAMS, child_take_streams },
 		{ LAUNCH_STEP_LIMITS, child_set_limits },
 		{ LAUNCH_STEP_EXEC, child_exec },
@@ -324,7 +429,8 @@ static int launch_wait(pid_t pid, int options)
 int launch_run(const struct launch_spec *spec, struct ptable *table, struct ptable_ref ref)
 {
 	struct ptable_entry *entry = ptable_at(table, ref.index);
-	struct launch_child child = { spec, table, entry, ref.index };
+	int opened[2] = { -1, -1 };
+	struct launch_child child = { spec, table, entry, ref.index, opened };
 	pid_t pid;
 	int error;
 

@@ -37,6 +37,21 @@ struct launch_terms {
 	struct launch_limit limits[LAUNCH_LIMITS_MAX];
 };
 
+/* Where the child's stdout or stderr leads. */
+enum launch_to {
+	LAUNCH_TO_FD,        /* the spec's descriptor */
+	LAUNCH_TO_FILE,      /* `path`, opened by the child after it has become its user, relative to its cwd; made when missing */
+	LAUNCH_TO_OTHER,     /* where the other one leads */
+	LAUNCH_TO_INHERITED, /* descriptor `number` of a program; the spec's descriptor is its pidfd */
+	LAUNCH_TO_COUNT,
+};
+
+struct launch_output {
+	uint32_t to;
+	int32_t number;
+	const char *path;
+};
+
 struct launch_spec {
 	uint32_t flags;
 	uid_t uid;
@@ -51,6 +66,9 @@ struct launch_spec {
 	const struct launch_terms *terms; /* NULL: none */
 	const char *const *cgroups;     /* files that it writes 0 to, before it becomes its user; NULL ends, NULL: none */
 	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null; stay the caller's */
+	struct launch_output outputs[2]; /* stdout, stderr; never both to the other */
+	pid_t inherit_pid;      /* of the program that INHERITED is about */
+	uint64_t mount_device;  /* nothing is inherited that lies there: -EINVAL; 0: none */
 };
 
 /*

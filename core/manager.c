@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "core/capture.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
 #include "core/tree.h"
@@ -28,8 +29,11 @@ int manager_create(const struct manager_config *config, struct manager **out)
 	LIST_INIT(&manager->children);
 	LIST_INIT(&manager->sessions);
 	LIST_INIT(&manager->trees);
-	int error = start_listen(manager);
+	int error = captures_create(config->loop, &manager->captures);
+	if (!error)
+		error = start_listen(manager);
 	if (error) {
+		captures_destroy(manager->captures);
 		free(manager);
 		return error;
 	}
@@ -54,6 +58,7 @@ void manager_destroy(struct manager *manager)
 		restart_destroy(process);
 		process_destroy(process);
 	}
+	captures_destroy(manager->captures);
 	free(manager->roster);
 	struct user *user, *next;
 	HASH_ITER(hh, manager->users, user, next) {
@@ -256,6 +261,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	LIST_REMOVE(process, sibling);
 	lineage_release(manager, &process->children, process->owner);
 	observers_tell(&process->observers);
+	capture_end(process, -ESRCH);
 	waiters_tell(&process->starting, -ESRCH);
 	waiters_tell(&process->joining, -ESRCH);
 	restart_destroy(process);
@@ -414,6 +420,11 @@ enum start_method manager_start_method(const struct manager *manager)
 void manager_set_start_method(struct manager *manager, enum start_method method)
 {
 	manager->start_method = method;
+}
+
+struct captures *manager_captures(struct manager *manager)
+{
+	return manager->captures;
 }
 
 const struct surroundings *manager_surroundings(const struct manager *manager)

@@ -132,6 +132,9 @@ void manager_set_start_method(struct manager *manager, enum start_method method)
  * Result: 0 and PROCESS_AUTHKEY_SIZE bytes; -ENOMEM; getrandom(2)'s errno. */
 int manager_authkey(struct manager *manager, const struct process *process, unsigned char *out);
 
+/* For core/capture: what is kept of the output, and who waits for more. */
+struct captures *manager_captures(struct manager *manager);
+
 /* Where a relative path begins, and so on. */
 const struct surroundings *manager_surroundings(const struct manager *manager);
 

@@ -8,6 +8,7 @@
 #include "core/cgroup.h"
 #include "core/manager.h"
 #include "core/message.h"
+#include "core/redirection.h"
 
 /* A row of the roster: ids only grow, so the roster is sorted and an id is found by bisection. A removed
  * process leaves a hole until the roster is packed. */
@@ -30,6 +31,7 @@ struct start {
 	struct process *process;
 	struct invocation invocation;
 	struct message_launch message;
+	struct writer writer; /* who wrote start */
 	bool composed; /* invocation and message are to be finished */
 	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
 };
@@ -52,6 +54,7 @@ struct manager {
 	struct manager_config config;
 	uv_poll_t *keeper;
 	int keeper_events; /* what it listens for: setting them again costs two system calls */
+	struct captures *captures;
 	pid_t keeper_pid;
 	struct cgroups *cgroups; /* NULL until somebody asks for one */
 	LIST_HEAD(, tree_work) trees; /* core/tree */

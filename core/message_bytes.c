@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static_assert(sizeof(struct message_head) == 18 * sizeof(uint32_t), "padding would travel");
+static_assert(sizeof(struct message_head) == 26 * sizeof(uint32_t), "padding would travel");
 static_assert(sizeof(struct launch_terms) == 16 + LAUNCH_LIMITS_MAX * 24, "padding would travel");
 
 static size_t measure(const char *const *strings, uint32_t *count)
@@ -39,6 +39,11 @@ static size_t terms_size(const struct message_head *head)
 	return head->has_terms ? sizeof(struct launch_terms) : 0;
 }
 
+static bool has_path(const struct message_head *head, int output)
+{
+	return head->output_to[output] == LAUNCH_TO_FILE;
+}
+
 int message_bytes_measure(struct message_head *head, struct ptable_ref ref, const struct launch_spec *spec)
 {
 	size_t size = spec->cwd ? strlen(spec->cwd) + 1 : 0;
@@ -54,7 +59,14 @@ int message_bytes_measure(struct message_head *head, struct ptable_ref ref, cons
 		.group_count = spec->group_count,
 		.has_cwd = spec->cwd != NULL,
 		.has_terms = spec->terms != NULL,
+		.inherit_pid = spec->inherit_pid,
+		.mount_device = spec->mount_device,
 	};
+	for (int i = 0; i < 2; i++) {
+		head->output_to[i] = spec->outputs[i].to;
+		head->output_number[i] = spec->outputs[i].number;
+		size += has_path(head, i) ? strlen(spec->outputs[i].path) + 1 : 0;
+	}
 	size += measure(spec->candidates, &head->candidate_count);
 	size += measure(spec->argv, &head->argument_count);
 	size += measure(spec->envp, &head->environment_count);
@@ -88,6 +100,9 @@ void message_bytes_fill(void *bytes, const struct message_head *head, const stru
 	at += groups_size;
 	if (spec->cwd)
 		at = append(at, spec->cwd);
+	for (int i = 0; i < 2; i++)
+		if (has_path(head, i))
+			at = append(at, spec->outputs[i].path);
 	at = append_all(at, spec->candidates);
 	at = append_all(at, spec->argv);
 	at = append_all(at, spec->envp);
@@ -95,14 +110,20 @@ void message_bytes_fill(void *bytes, const struct message_head *head, const stru
 		append_all(at, spec->cgroups);
 }
 
+static bool outputs_are_sound(const struct message_head *head)
+{
+	return head->output_to[0] < LAUNCH_TO_COUNT && head->output_to[1] < LAUNCH_TO_COUNT &&
+	       !(head->output_to[0] == LAUNCH_TO_OTHER && head->output_to[1] == LAUNCH_TO_OTHER);
+}
+
 static bool head_is_sound(const struct message_head *head, size_t size)
 {
 	size_t fixed = sizeof(*head) + terms_size(head);
 	size_t rest = size < fixed ? 0 : size - fixed;
 	size_t strings = (size_t)head->has_cwd + head->candidate_count + head->argument_count +
-			 head->environment_count + head->cgroup_count;
+			 head->environment_count + head->cgroup_count + has_path(head, 0) + has_path(head, 1);
 
-	return head->kind == MESSAGE_LAUNCH && head->index < PTABLE_CAPACITY && head->index != PTABLE_COMMAND &&
+	return outputs_are_sound(head) && head->kind == MESSAGE_LAUNCH && head->index < PTABLE_CAPACITY && head->index != PTABLE_COMMAND &&
 	       !(head->flags & ~(uint32_t)(LAUNCH_AS_USER | LAUNCH_FOREGROUND | LAUNCH_RAISES)) && !(head->umask & ~0777U) &&
 	       head->streams < 1U << MESSAGE_STREAMS && head->memory <= 1 && head->has_cwd <= 1 &&
 	       head->has_terms <= 1 && size >= fixed &&
@@ -162,10 +183,19 @@ static bool read_spec(struct launch_spec *spec, const struct message_head *head,
 		.stdin_fd = -1,
 		.stdout_fd = -1,
 		.stderr_fd = -1,
+		.outputs = { { head->output_to[0], head->output_number[0], NULL },
+			     { head->output_to[1], head->output_number[1], NULL } },
+		.inherit_pid = head->inherit_pid,
+		.mount_device = head->mount_device,
 	};
 	if (head->has_cwd) {
 		spec->cwd = read_string(reader);
 		if (!spec->cwd)
+			return false;
+	}
+	for (int i = 0; i < 2; i++) {
+		spec->outputs[i].path = has_path(head, i) ? read_string(reader) : NULL;
+		if (has_path(head, i) && !spec->outputs[i].path)
 			return false;
 	}
 	spec->candidates = read_strings(reader, head->candidate_count);

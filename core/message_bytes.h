@@ -11,8 +11,9 @@
 
 enum { MESSAGE_STREAMS = 3 };
 
-/* A launch: this; a struct launch_terms if it has terms; group_count gid_t; then strings_size bytes, every string ended by NUL: the cwd if it has one,
- * candidates, arguments, environment, cgroups. When `memory` is set all of it is in the memfd and this alone, the same, in
+/* A launch: this; a struct launch_terms if it has terms; group_count gid_t; then strings_size bytes, every string ended by
+ * NUL: the cwd if it has one, the paths of outputs to files, candidates, arguments, environment, cgroups. When `memory` is set all
+ * of it is in the memfd and this alone, the same, in
  * the message. */
 struct message_head {
 	uint32_t kind;
@@ -32,6 +33,11 @@ struct message_head {
 	uint32_t cgroup_count;
 	uint32_t has_terms;
 	uint32_t strings_size;
+	uint32_t output_to[2]; /* enum launch_to */
+	int32_t output_number[2];
+	int32_t inherit_pid;
+	uint32_t padding;
+	uint64_t mount_device;
 };
 
 /* Everything but streams and memory, which are 0.

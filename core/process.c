@@ -8,6 +8,8 @@
 
 #include "core/stopping.h"
 #include "core/terms.h"
+#include "core/capture.h"
+#include "core/input.h"
 
 struct process *process_create(const char *directory, const char *identity)
 {
@@ -17,6 +19,7 @@ struct process *process_create(const char *directory, const char *identity)
 	process->directory = strdup(directory);
 	process->identity = strdup(identity);
 	process->configuration.umask = PROCESS_UMASK_DEFAULT;
+	process->configuration.output_max = PROCESS_OUTPUT_MAX_DEFAULT;
 	process->stdin_fd = process->output_fd[0] = process->output_fd[1] = -1;
 	process->result_fd = -1;
 	LIST_INIT(&process->children);
@@ -47,6 +50,10 @@ void process_destroy(struct process *process)
 	value_clear(&c->env);
 	value_clear(&c->cwd);
 	value_clear(&c->run);
+	free(c->output_to[0]);
+	free(c->output_to[1]);
+	capture_destroy(process->capture);
+	input_destroy(process->input);
 	close_if_open(process->stdin_fd);
 	close_if_open(process->output_fd[0]);
 	close_if_open(process->output_fd[1]);
@@ -168,6 +175,10 @@ bool process_reset(struct process *process)
 	process->started = process->ended = (struct timespec){0};
 	free(process->usage);
 	process->usage = NULL;
+	capture_destroy(process->capture);
+	process->capture = NULL;
+	input_destroy(process->input);
+	process->input = NULL;
 	for (int i = 0; i < 2; i++) {
 		close_if_open(process->output_fd[i]);
 		process->output_fd[i] = -1;

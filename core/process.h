@@ -29,7 +29,7 @@ enum process_state {
 
 enum start_method { START_SPAWN, START_FORK, START_FORKSERVER };
 
-enum { PROCESS_AUTHKEY_SIZE = 32, PROCESS_UMASK_DEFAULT = -1 };
+enum { PROCESS_AUTHKEY_SIZE = 32, PROCESS_UMASK_DEFAULT = -1, PROCESS_OUTPUT_MAX_DEFAULT = 16 << 20 };
 
 /* A piece of configuration: bytes, ended by a NUL that size does not count; {0} is None. */
 struct value {
@@ -47,6 +47,9 @@ struct configuration {
 	struct value run;
 	int umask;
 	enum start_method start_method;
+	char *output_to[2]; /* core/redirection.h; NULL: captured */
+	bool stdin_open; /* its input goes on after the start */
+	uint64_t output_max; /* bytes kept of each stream that is captured */
 };
 
 /* Somebody who waits for a start to be decided or for the end. on_done is called once, from the loop, after the
@@ -98,7 +101,9 @@ struct process {
 	struct usage *usage; /* ended: what it has used; NULL: there was no memory to keep it */
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
+	struct input *input; /* when it is kept open (core/input.h); NULL: none yet */
 	int output_fd[2]; /* what came to stdout and stderr, -1: nothing */
+	struct capture *capture; /* its bounds and readers (core/capture.h); NULL: none yet */
 	int result_fd;    /* what it left for others, -1: nothing */
 
 	struct waiter_list starting; /* told when exec has succeeded or failed */

@@ -40,6 +40,8 @@ enum launch_step {
 	LAUNCH_STEP_EXEC,
 	LAUNCH_STEP_LIMITS, /* entry.candidate: which limit, -1: the nice value */
 	LAUNCH_STEP_CGROUP, /* entry.candidate: which one */
+	LAUNCH_STEP_STDOUT, /* opening or taking what stdout or stderr leads to */
+	LAUNCH_STEP_STDERR,
 };
 
 struct ptable_entry {

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/capture.h"
+#include "core/input.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
 #include "core/stopping.h"
@@ -20,6 +21,7 @@ static void start_destroy(struct start *start)
 		message_launch_finish(&start->message);
 		invocation_finish(&start->invocation);
 	}
+	redirection_forget_writer(&start->writer);
 	free(start);
 }
 
@@ -43,6 +45,10 @@ static void describe_failure(const struct start *start, const struct ptable_entr
 	case LAUNCH_STEP_LIMITS:
 		terms_describe_failure(start->process, entry, why);
 		break;
+	case LAUNCH_STEP_STDOUT:
+	case LAUNCH_STEP_STDERR:
+		redirection_describe(spec, entry->step == LAUNCH_STEP_STDERR, entry->error, why);
+		break;
 	case LAUNCH_STEP_EXEC:
 		if (entry->error == ENOENT && c->target.size && !strchr(c->target.bytes, '/'))
 			refuse(why, ENOENT, "cannot execute %s: it is in no directory of PATH (%s)", c->target.bytes, reason);
@@ -65,6 +71,7 @@ static void fail_start(struct manager *manager, struct process *process, int err
 	stopping_on_over(process);
 	process->doomed = 0;
 	process_set_error(process, sentence);
+	input_end(process);
 	if (process->state == PROCESS_BETWEEN) {
 		restart_after_failure(process, sentence);
 		return;
@@ -106,6 +113,8 @@ static void on_started(struct manager *manager, struct process *process)
 		lineage_terminate(manager, process);
 	else if (process->doomed)
 		manager_signal(manager, process, process->doomed, NULL);
+	capture_begin(process);
+	input_begin(process);
 	waiters_tell(&process->starting, 0);
 }
 
@@ -130,7 +139,11 @@ static void on_ended(struct manager *manager, struct process *process)
 void manager_tell_end(struct manager *manager, struct process *process)
 {
 	observers_tell(&process->observers);
-	waiters_tell(&process->joining, 0);
+	uint64_t id = process->id;
+	capture_end(process, 0);
+	input_end(process);
+	if (manager_by_id(manager, id))
+		waiters_tell(&process->joining, 0);
 	lineage_check_finished(manager);
 }
 
@@ -290,38 +303,50 @@ static int open_input(const struct process *process)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_output(struct process *process, int which)
+/* What leads elsewhere needs no memory file; a descriptor of who wrote start travels as the program's pidfd. All are
+ * ours to close. */
+static int open_output(struct process *process, struct launch_spec *spec, int which)
 {
-	if (process->output_fd[which] >= 0)
+	int *place = which ? &spec->stderr_fd : &spec->stdout_fd;
+	int fd = -1;
+	if (spec->outputs[which].to == LAUNCH_TO_FD)
+		fd = capture_open(process, which);
+	else if (*place < 0)
 		return 0;
-	int fd = memfd_create(which ? "stderr" : "stdout", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fcntl(fd, F_SETFL, O_APPEND)) {
-		int error = -errno;
-		close(fd);
-		return error;
-	}
-	process->output_fd[which] = fd;
-	return 0;
+	else if ((fd = fcntl(*place, F_DUPFD_CLOEXEC, 0)) < 0)
+		fd = -errno;
+	*place = fd < 0 ? -1 : fd;
+	return fd < 0 ? fd : 0;
 }
 
-static int open_streams(struct process *process, struct launch_spec *spec)
+static int open_streams(struct start *start, struct launch_spec *spec)
 {
-	int error = open_output(process, 0);
+	struct process *process = start->process;
+	if (!capture_of(start->manager->captures, process))
+		return -ENOMEM;
+	redirection_apply(process, &start->writer, spec);
+	int error = open_output(process, spec, 0);
 	if (!error)
-		error = open_output(process, 1);
+		error = open_output(process, spec, 1);
 	if (error)
 		return error;
-	spec->stdout_fd = process->output_fd[0];
-	spec->stderr_fd = process->output_fd[1];
-	if (process->stdin_fd < 0)
+	if (!process->configuration.stdin_open && process->stdin_fd < 0)
 		return 0;
-	int fd = open_input(process);
+	int fd = process->configuration.stdin_open ? input_open(start->manager->config.loop, process) : open_input(process);
 	if (fd < 0)
 		return fd;
 	spec->stdin_fd = fd;
 	return 0;
+}
+
+static void close_streams(struct launch_spec *spec)
+{
+	int *const fds[] = { &spec->stdin_fd, &spec->stdout_fd, &spec->stderr_fd };
+	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
 }
 
 static void describe_composing(int error, struct refusal *why)
@@ -354,10 +379,11 @@ static int compose(struct start *start, const struct account *account, struct re
 	}
 	struct launch_spec *spec = &start->invocation.spec;
 	struct ptable_ref ref;
+	spec->mount_device = manager->config.surroundings->device;
 	error = enter_cgroup(manager, process, spec, why);
 	bool described = error && error != -ENOMEM;
 	if (!error)
-		error = open_streams(process, spec);
+		error = open_streams(start, spec);
 	if (!error)
 		error = ptable_claim(manager->config.table, process->id, process->run_count, &ref);
 	if (error)
@@ -371,8 +397,7 @@ static int compose(struct start *start, const struct account *account, struct re
 	process->launch = ref;
 	start->composed = true;
 finish_invocation:
-	if (spec->stdin_fd >= 0)
-		close(spec->stdin_fd);
+	close_streams(spec);
 	if (error)
 		invocation_finish(&start->invocation);
 	if (error && !described)
@@ -426,22 +451,30 @@ int manager_check_start(struct manager *manager, const struct process *process, 
 		return refuse(caller->why, EPERM, "the caller cannot be identified from here: it may look, not start");
 	if (manager->ending)
 		return refuse(caller->why, ESHUTDOWN, "the mount is ending: nothing can be started any more");
+	int error = redirection_check(process, caller);
+	if (error)
+		return error;
 	const struct process *inside = manager_inside(manager, caller, NULL);
 	if (inside && inside->daemonic)
 		return refuse(caller->why, EPERM, "daemonic processes are not allowed to have children");
 	return 0;
 }
 
-/* waiter: NULL for nobody. Result: 0, and the process is STARTING; -errno with a sentence, and it is what it was. */
-static int begin_start(struct manager *manager, struct process *process, struct waiter *waiter, struct refusal *why)
+/* caller->pid 0: nobody's doing, a run that follows another; waiter: NULL for nobody. Result: 0, and the process is STARTING; -errno with a sentence, and it is what it was. */
+static int begin_start(struct manager *manager, struct process *process, const struct caller *caller,
+		       struct waiter *waiter)
 {
-	int error;
 	struct start *start = calloc(1, sizeof *start);
 	struct refusal sentence;
 	if (!start)
 		return -ENOMEM;
 	start->manager = manager;
 	start->process = process;
+	int error = redirection_keep_writer(process, caller, &start->writer);
+	if (error) {
+		start_destroy(start);
+		return error;
+	}
 	process_begin_start(process);
 	if (invocation_needs_account(process, manager->config.surroundings)) {
 		struct account asked = { .uid = process->owner, .gid = process->group };
@@ -455,8 +488,8 @@ static int begin_start(struct manager *manager, struct process *process, struct 
 	if (error) {
 		process_fail_start(process);
 		cgroups_leave(manager->cgroups, process->id);
-		free(start);
-		return refuse(why, -error, "%s", sentence.sentence);
+		start_destroy(start);
+		return refuse(caller->why, -error, "%s", sentence.sentence);
 	}
 	process->start = start;
 	LIST_INSERT_HEAD(&manager->beginning, process, beginning);
@@ -470,13 +503,13 @@ static int begin_start(struct manager *manager, struct process *process, struct 
 int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter)
 {
 	int error = manager_check_start(manager, process, caller);
-	return error ? error : begin_start(manager, process, waiter, caller->why);
+	return error ? error : begin_start(manager, process, caller, waiter);
 }
 
 int start_again(struct manager *manager, struct process *process, struct refusal *why)
 {
 	refuse(why, ENOMEM, "out of memory");
-	return begin_start(manager, process, NULL, why);
+	return begin_start(manager, process, &(struct caller){ .why = why }, NULL);
 }
 
 int manager_await_start(struct process *process, struct waiter *waiter)

@@ -8,6 +8,7 @@
 #include "core/signals.h"
 #include "core/stopping.h"
 #include "core/tree.h"
+#include "core/input.h"
 #include "fs/many.h"
 #include "fs/verbs.h"
 
@@ -76,6 +77,13 @@ static int run_close(const struct view *view, const struct step *step, struct wa
 	return manager_remove(view->manager, view->process, view->caller->why);
 }
 
+static int run_eof(const struct view *view, const struct step *step, struct waiter *waiter)
+{
+	(void)step;
+	(void)waiter;
+	return input_finish(view->process, view->caller->why);
+}
+
 static int run_help(const struct view *view, const struct step *step, struct waiter *waiter)
 {
 	(void)view;
@@ -101,6 +109,7 @@ static const struct verb VERBS[] = {
 	  .help = "after the end: make it startable again; its configuration stays" },
 	{ .word = "stop", .usage = "stop", .run = run_stop, .many = MANY_STARTED,
 	  .help = "send stop_signal, and SIGKILL when stop_timeout is over" },
+	{ .word = "eof", .usage = "eof", .run = run_eof, .help = "end the input that stdin_open keeps open" },
 	{ .word = "help", .usage = "help", .run = run_help, .help = "does nothing; reading ctl gives this list" },
 };
 

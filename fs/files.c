@@ -11,6 +11,7 @@
 #include "fs/show.h"
 #include "fs/store.h"
 #include "fs/terms.h"
+#include "fs/streams.h"
 
 enum {
 	A_WORD = 80,
@@ -84,10 +85,10 @@ static const struct row PROCESS_ROWS[] = {
 	  .help = "the last refusal, as a sentence; empty after the next success" },
 	{ .name = "parent", .kind = ROW_LINK, .show = parent_show, .help = "leads to the process that it was made inside of" },
 	{ .name = "children", .kind = ROW_DIRECTORY, .help = "links to the processes made inside of it" },
-	{ .name = "stdin", .flags = ROW_FROZEN | ROW_SECRET, .largest = (size_t)1 << 32, .stream = stdin_stream,
-	  .feed = stdin_feed, .help = "written before start: its whole input" },
-	{ .name = "stdout", .flags = ROW_SECRET, .stream = stdout_stream, .help = "what it wrote so far" },
-	{ .name = "stderr", .flags = ROW_SECRET, .stream = stderr_stream, .help = "what it wrote to its standard error so far" },
+	{ .name = "stdin", .flags = ROW_FROZEN | ROW_SECRET | ROW_FRESH, .largest = (size_t)1 << 32, .stream = stdin_stream,
+	  .feed = stdin_feed, .help = "written before start: its whole input, unless stdin_open is 1" },
+	{ .name = "stdout", .flags = ROW_SECRET, .captured = 1, .help = "what it wrote so far" },
+	{ .name = "stderr", .flags = ROW_SECRET, .captured = 2, .help = "what it wrote to its standard error so far" },
 	{ .name = "status", .show = status_show, .help = "all of it at a glance, secrets left out" },
 	{ .name = "started", .show = started_show, .help = "when it was started, in UTC; empty before" },
 	{ .name = "ended", .show = ended_show, .help = "when it ended, in UTC; empty before" },
@@ -117,6 +118,16 @@ static const struct row PROCESS_ROWS[] = {
 	  .help = "what it may use: NAME SOFT:HARD a line, as setrlimit(2) names them" },
 	{ .name = "restart", .largest = A_WORD, .show = restart_show, .store = restart_store,
 	  .help = "no, on-failure or always: whether it is run again after it has ended by itself" },
+	{ .name = "stdout_to", .flags = ROW_FROZEN, .largest = A_PATH, .show = stdout_to_show, .store = stdout_to_store,
+	  .help = "where its output goes: a path, stderr, or inherit [N] of who writes start; empty: it is kept here" },
+	{ .name = "stderr_to", .flags = ROW_FROZEN, .largest = A_PATH, .show = stderr_to_show, .store = stderr_to_store,
+	  .help = "the same for its standard error: a path, stdout, or inherit [N]" },
+	{ .name = "output", .flags = ROW_SECRET | ROW_FOLLOWS, .captured = 3,
+	  .help = "stdout and stderr as they come: reading waits for more until it has ended" },
+	{ .name = "output_max", .flags = ROW_FROZEN, .largest = A_WORD, .show = output_max_show, .store = output_max_store,
+	  .help = "bytes kept of each stream, the newest (K, M, G); at first 16 MiB" },
+	{ .name = "stdin_open", .flags = ROW_FROZEN, .largest = A_WORD, .show = stdin_open_show, .store = stdin_open_store,
+	  .help = "1: stdin can be written while it runs, until eof" },
 };
 
 enum {

@@ -21,6 +21,8 @@ enum row_flag {
 	ROW_EVERYBODY = 1 << 5,  /* writable by all who see the mount; a directory: names can be made in it */
 	ROW_EVENTS = 1 << 12,    /* follows what changes, like a pipe */
 	ROW_LEASE = 1 << 6,      /* what open made lasts while a descriptor is held */
+	ROW_FRESH = 1 << 9,      /* a new inode to the kernel at each lookup: a write that waits holds up no other */
+	ROW_FOLLOWS = 1 << 8,    /* of `captured`: a read waits for more until the process has ended */
 };
 
 /* What a show or a store is about, and who asks. */
@@ -57,6 +59,8 @@ struct row {
 	/* What a write, a truncation and an open for writing need besides the right of the owner; NULL: nothing.
 	 * Result: 0; -errno with a sentence. */
 	int (*permit)(const struct view *view);
+	/* What is kept of its output instead of show: bit 0 stdout, bit 1 stderr. */
+	unsigned captured;
 	/* Bytes at an offset into a stream, instead of store. */
 	int (*feed)(const struct view *view, const char *bytes, size_t size, off_t offset);
 	/* The same for bytes that `stream` gives back and nobody else takes. */

@@ -59,6 +59,7 @@ void handle_destroy(struct handle *handle)
 	free(handle->content);
 	free(handle->answer);
 	free(handle->reader);
+	free(handle->watching);
 	free(handle);
 }
 

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "core/terms.h"
+#include "fs/feed.h"
+#include "fs/follow.h"
 #include "fs/private.h"
 
 /* struct fuse_open_out of the kernel's include/uapi/linux/fuse.h: libfuse 3.14 cannot say the last two flags. */
@@ -60,7 +62,7 @@ static int check_open(struct target *target, int flags)
  * reads then all arrive at offset 0, and the handle counts for them. */
 static bool is_stream(const struct row *row, int flags)
 {
-	return (row->flags & ROW_CONTROL) && is_writing(flags);
+	return ((row->flags & ROW_CONTROL) && is_writing(flags)) || (row->flags & ROW_FOLLOWS);
 }
 
 static uint32_t open_flags(const struct row *row, int flags)
@@ -68,7 +70,7 @@ static uint32_t open_flags(const struct row *row, int flags)
 	uint32_t reply = OPEN_DIRECT_IO;
 	if (!(row->flags & ROW_LEASE))
 		reply |= OPEN_NOFLUSH;
-	if (row->flags & ROW_CONTROL)
+	if (row->flags & (ROW_CONTROL | ROW_FRESH))
 		reply |= OPEN_PARALLEL_DIRECT_WRITES;
 	if (is_stream(row, flags))
 		reply |= OPEN_STREAM;
@@ -112,6 +114,8 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 	struct handle *handle = error ? NULL : handle_create(&target, info->flags);
 	if (!error)
 		error = handle ? open_row(&target, handle) : -ENOMEM;
+	if (!error && target.row->captured)
+		error = follow_open(handle, target.process);
 	if (error) {
 		handle_destroy(handle);
 		refuse_request(request, &target, error);
@@ -240,7 +244,7 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 {
 	(void)ino;
 	struct handle *handle = handle_of(info);
-	if (handle->reader) {
+	if (handle->watching) {
 		watch_read(request, size, offset, info);
 		return;
 	}
@@ -248,6 +252,10 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 	int error = find_process(request, handle, &target);
 	if (is_stream(handle->row, handle->flags))
 		offset = handle->position;
+	if (!error && handle->row->captured) {
+		follow_read(request, handle, target.process, (struct asked){ size, offset, info->flags & O_NONBLOCK });
+		return;
+	}
 	if (!error && handle->row->stream) {
 		reply_stream(request, handle->row->stream(target.process), size, offset);
 		return;
@@ -292,6 +300,10 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 	}
 	if (!error && handle->row->permit)
 		error = handle->row->permit(&target.view);
+	if (!error && handle->row->feed && feed_goes_through(target.process)) {
+		feed_write(request, handle, &target, (struct fed){ data, size, info->flags & O_NONBLOCK });
+		return;
+	}
 	if (!error && handle->row->put)
 		error = handle->row->put(&target.view, data, size, written.offset);
 	else if (!error && handle->row->feed)
@@ -308,25 +320,35 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 
 /* ---- poll ---- */
 
+/* What is ready now; else the handle's observer waits for it. */
+static unsigned poll_events(struct handle *handle, struct process *process)
+{
+	const struct row *row = handle->row;
+	if (handle->watching)
+		return watch_poll(handle);
+	if (row->flags & ROW_FOLLOWS)
+		return follow_poll(handle, process);
+	if (row->flags & ROW_WAITS) {
+		if (process->state == PROCESS_ENDED)
+			return POLLIN | POLLRDNORM | POLLHUP;
+		observer_watch(&process->observers, &handle->observer);
+		return 0;
+	}
+	if (row->feed && feed_goes_through(process) && !feed_poll(handle, process))
+		return POLLIN | POLLRDNORM;
+	return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+}
+
 void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poll)
 {
 	(void)ino;
 	struct handle *handle = handle_of(info);
 	struct target target;
-	unsigned events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
-	bool waits = handle->row->flags & ROW_WAITS;
-	if (find_process(request, handle, &target))
-		events = POLLIN | POLLRDNORM | POLLHUP | POLLERR;
-	else if (waits)
-		events = target.process->state == PROCESS_ENDED ? POLLIN | POLLRDNORM | POLLHUP : 0;
+	bool gone = find_process(request, handle, &target);
 	if (poll) {
 		if (handle->poll)
 			fuse_pollhandle_destroy(handle->poll);
 		handle->poll = poll;
 	}
-	if (handle->reader)
-		events = watch_poll(handle);
-	if (waits && !events)
-		observer_watch(&target.process->observers, &handle->observer);
-	fuse_reply_poll(request, events);
+	fuse_reply_poll(request, gone ? POLLIN | POLLRDNORM | POLLHUP | POLLERR : poll_events(handle, target.process));
 }

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "core/capture.h"
 #include "core/columns.h"
 #include "core/json.h"
 #include "core/restart.h"
@@ -226,6 +227,18 @@ static void add_usage(struct json *json, const struct view *view)
 	json_close(json, '}');
 }
 
+static void add_streams(struct json *json, const struct view *view)
+{
+	const struct process *process = view->process;
+	static const char *const TO[] = { "stdout_to", "stderr_to" }, *const DROPPED[] = { "stdout_dropped", "stderr_dropped" };
+	for (int i = 0; i < 2; i++)
+		add_member(json, TO[i], process->configuration.output_to[i]);
+	add_number(json, "output_max", (int64_t)process->configuration.output_max, true);
+	for (int i = 0; i < 2; i++)
+		add_number(json, DROPPED[i], (int64_t)capture_window(process, i).first, true);
+	add_boolean(json, "stdin_open", process->configuration.stdin_open);
+}
+
 static void add_restart(struct json *json, const struct process *process)
 {
 	double due = restart_due(process);
@@ -255,6 +268,7 @@ int status_json_show(const struct view *view, struct text *out)
 	umask_show(view, &umask);
 	add_text(&json, "umask", &umask);
 	terms_add_json(view, &json);
+	add_streams(&json, view);
 	add_usage(&json, view);
 	add_restart(&json, view->process);
 	add_boolean(&json, "exact", !json.replaced);

@@ -43,7 +43,8 @@ struct handle {
 	struct session *session;
 	struct lock *lock;
 	LIST_ENTRY(handle) link; /* on the server's list */
-	struct events_reader *reader; /* of events: where this open is */
+	struct reader *reader; /* of what is captured (fs/follow.h) */
+	struct events_reader *watching; /* of events: where this open is */
 
 	/* A write that was interrupted and is sent again goes on where it was. */
 	bool resumes;

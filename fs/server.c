@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "fs/events.h"
@@ -162,6 +164,16 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Asks the kernel alone, never the filesystem, which is ourselves. */
+static uint64_t device_of(const char *mountpoint)
+{
+	struct statx found;
+	int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW;
+	if (statx(AT_FDCWD, mountpoint, flags, 0, &found))
+		return 0;
+	return makedev(found.stx_dev_major, found.stx_dev_minor);
+}
+
 static int begin(struct server *server, const struct server_config *config)
 {
 	extern char **environ;
@@ -171,6 +183,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.mountpoint = config->mountpoint,
 		.environment = environ,
 		.umask = config->umask,
+		.device = device_of(config->mountpoint),
 		.uid = geteuid(),
 		.gid = getegid(),
 	};
@@ -228,6 +241,7 @@ static void end(struct server *server)
 int server_run(struct server *server, const struct server_config *config)
 {
 	raise_descriptor_limit();
+	signal(SIGPIPE, SIG_IGN); /* a process may close its input at any time */
 	int error = begin(server, config);
 	if (error) {
 		log_error("cannot begin: %s", error < -4000 ? uv_strerror(error) : strerror(-error));

@@ -1,13 +1,16 @@
 #include "fs/show.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/known.h"
 
 #include "fs/terms.h"
+#include "core/capture.h"
 #include "core/restart.h"
+#include "fs/streams.h"
 
 /* ---- the root's ---- */
 
@@ -300,6 +303,16 @@ static void add_shown(struct text *out, const char *key, const struct view *view
 	free(line);
 }
 
+static void add_dropped(const struct view *view, struct text *out)
+{
+	static const char *const KEYS[] = { "stdout_dropped", "stderr_dropped" };
+	for (int i = 0; i < 2; i++) {
+		uint64_t first = capture_window(view->process, i).first;
+		if (first)
+			text_printf(out, "%s: %" PRIu64 "\n", KEYS[i], first);
+	}
+}
+
 /* Nothing, for one that never was and will not be run again. */
 static void add_restart(struct text *out, const struct process *process)
 {
@@ -345,6 +358,9 @@ int status_show(const struct view *view, struct text *out)
 		text_add_name(out, process->parent->directory);
 		text_add(out, "\n");
 	}
+	add_shown(out, "stdout_to", view, stdout_to_show);
+	add_shown(out, "stderr_to", view, stderr_to_show);
+	add_dropped(view, out);
 	add_time(out, "created", process->created);
 	add_shown(out, "started", view, started_show);
 	add_shown(out, "ended", view, ended_show);
@@ -358,14 +374,4 @@ int status_show(const struct view *view, struct text *out)
 int stdin_stream(const struct process *process)
 {
 	return process->stdin_fd;
-}
-
-int stdout_stream(const struct process *process)
-{
-	return process->output_fd[0];
-}
-
-int stderr_stream(const struct process *process)
-{
-	return process->output_fd[1];
 }

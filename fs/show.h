@@ -43,7 +43,5 @@ int umask_show(const struct view *view, struct text *out);
 int wait_show(const struct view *view, struct text *out);
 
 int stdin_stream(const struct process *process);
-int stdout_stream(const struct process *process);
-int stderr_stream(const struct process *process);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "core/terms.h"
 #include "fs/events.h"
+#include "fs/follow.h"
 #include "fs/lock.h"
 #include "fs/private.h"
 
@@ -66,6 +67,10 @@ static int content_size(struct target *target, off_t *out)
 {
 	const struct row *row = target->row;
 	*out = row->flags & ROW_EVENTS ? (off_t)events_end(target->server->events) : 0;
+	if (row->captured) {
+		*out = follow_size(target->process, row);
+		return 0;
+	}
 	if (row->stream) {
 		struct stat st;
 		int fd = row->stream(target->process);
@@ -135,6 +140,8 @@ int target_stat(struct target *target, struct stat *out)
 	/* How much there is of a secret is a part of it. */
 	if ((target->row->flags & ROW_SECRET) && !manager_may(target->process, &target->caller))
 		return 0;
+	if (target->row->captured)
+		follow_time(target->process, target->row, &out->st_mtim);
 	int error = content_size(target, &out->st_size);
 	out->st_blocks = (out->st_size + 511) / 512;
 	return error;
@@ -182,7 +189,7 @@ void tree_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, int w
 static double entry_timeout(const struct target *target)
 {
 	const struct row *row = target->row;
-	if (target->node.row == NODE_CHILD_LINK || (row && (row->kind == ROW_LINK || (row->flags & ROW_CONTROL))))
+	if (target->node.row == NODE_CHILD_LINK || (row && (row->kind == ROW_LINK || (row->flags & (ROW_CONTROL | ROW_FRESH)))))
 		return NOT_AT_ALL;
 	return row || target->server->has_epochs ? FOR_EVER : NOT_AT_ALL;
 }
@@ -206,7 +213,7 @@ static void choose_serial(struct target *target)
 static void reply_entry(fuse_req_t request, struct target *target)
 {
 	struct fuse_entry_param entry = { .generation = 1 };
-	bool control = target->row && (target->row->flags & ROW_CONTROL);
+	bool control = target->row && (target->row->flags & (ROW_CONTROL | ROW_FRESH));
 	if (control)
 		choose_serial(target);
 	entry.ino = node_encode(target->node);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/feed.h"
 #include "fs/private.h"
 
 /* What an append goes on from: what is shown, without the newline that showing adds to a single value. */
@@ -120,7 +121,7 @@ int value_truncate(struct target *target, off_t size)
 	if (!target->row || target->row->kind != ROW_FILE)
 		return -EISDIR;
 	int error = io_check_write(target);
-	if (error || (target->row->flags & ROW_CONTROL))
+	if (error || (target->row->flags & ROW_CONTROL) || (target->row->feed && feed_goes_through(target->process)))
 		return error;
 	if (target->row->flags & ROW_FROZEN)
 		error = manager_check_initial(target->process, &target->why);

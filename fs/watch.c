@@ -16,10 +16,10 @@ struct watching {
 
 int watch_open(struct handle *handle)
 {
-	handle->reader = malloc(sizeof *handle->reader);
-	if (!handle->reader)
+	handle->watching = malloc(sizeof *handle->watching);
+	if (!handle->watching)
 		return -ENOMEM;
-	events_begin(handle->server->events, handle->reader);
+	events_begin(handle->server->events, handle->watching);
 	return 0;
 }
 
@@ -30,7 +30,7 @@ static void reply_events(fuse_req_t request, struct handle *handle, size_t size)
 		fuse_reply_err(request, ENOMEM);
 		return;
 	}
-	size = events_read(handle->server->events, handle->reader, bytes, size);
+	size = events_read(handle->server->events, handle->watching, bytes, size);
 	fuse_reply_buf(request, bytes, size);
 	free(bytes);
 }
@@ -63,9 +63,9 @@ static int park(fuse_req_t request, struct handle *handle, size_t size)
 void watch_read(fuse_req_t request, size_t size, off_t offset, const struct fuse_file_info *info)
 {
 	struct handle *handle = handle_of(info);
-	events_seek(handle->server->events, handle->reader, (uint64_t)offset);
+	events_seek(handle->server->events, handle->watching, (uint64_t)offset);
 	int error = 0;
-	if (events_ready(handle->server->events, handle->reader) || !size)
+	if (events_ready(handle->server->events, handle->watching) || !size)
 		reply_events(request, handle, size);
 	else
 		error = info->flags & O_NONBLOCK ? -EAGAIN : park(request, handle, size);
@@ -75,7 +75,7 @@ void watch_read(fuse_req_t request, size_t size, off_t offset, const struct fuse
 
 unsigned watch_poll(struct handle *handle)
 {
-	if (events_ready(handle->server->events, handle->reader))
+	if (events_ready(handle->server->events, handle->watching))
 		return POLLIN | POLLRDNORM;
 	observer_watch(events_observers(handle->server->events), &handle->observer);
 	return 0;

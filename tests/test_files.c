@@ -70,7 +70,8 @@ static void every_row_has_a_line_of_help_and_the_functions_that_its_kind_needs(v
 
 		assert_true(row->help && row->help[0]);
 		assert_null(strchr(row->help, '\n'));
-		assert_true(row->kind == ROW_DIRECTORY ? !row->show : row->show || row->stream || (row->flags & ROW_EVENTS));
+		assert_true(row->kind == ROW_DIRECTORY ? !row->show : row->show || row->stream || row->captured ||
+			    (row->flags & ROW_EVENTS));
 		assert_false(row->show && row->stream);
 		assert_int_equal(!!row->store + !!row->feed + !!row->put <= 1, 1);
 		assert_int_equal(row_is_writable(row), can_change);

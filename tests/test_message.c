@@ -103,6 +103,9 @@ static struct launch_spec some_spec(void)
 		.stdin_fd = -1,
 		.stdout_fd = -1,
 		.stderr_fd = -1,
+		.outputs = { { LAUNCH_TO_FILE, 0, "log of it" }, { LAUNCH_TO_INHERITED, 7, NULL } },
+		.inherit_pid = 4321,
+		.mount_device = 0x123456789a,
 	};
 }
 
@@ -117,6 +120,15 @@ static void assert_same_strings(const char *const *one, const char *const *other
 
 static void assert_same_spec(const struct launch_spec *one, const struct launch_spec *other)
 {
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(one->outputs[i].to, other->outputs[i].to);
+		assert_int_equal(one->outputs[i].number, other->outputs[i].number);
+		assert_int_equal(!one->outputs[i].path, !other->outputs[i].path);
+		if (one->outputs[i].path)
+			assert_string_equal(one->outputs[i].path, other->outputs[i].path);
+	}
+	assert_int_equal(one->inherit_pid, other->inherit_pid);
+	assert_int_equal(one->mount_device, other->mount_device);
 	assert_int_equal(one->flags, other->flags);
 	assert_int_equal(one->uid, other->uid);
 	assert_int_equal(one->gid, other->gid);

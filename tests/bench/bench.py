@@ -17,6 +17,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, 'tests', 'mount'))
 from harness import Mount, need_fusectl  # noqa: E402
 from plain import same, write  # noqa: E402
+from capture import measure_capture, print_capture  # noqa: E402
 
 BUILT = os.path.join(TOP, 'build', 'tests')
 CYCLE = os.environ.get('CYCLE_BIN') or os.path.join(BUILT, 'cycle')
@@ -193,6 +194,8 @@ def main():
     print_memory(results['memory'])
     results['requests'] = measure_requests()
     print_requests(results['requests'])
+    results['capture'] = measure_capture(3 if options.quick else 9, 64 << 20 if options.quick else 1 << 30)
+    print_capture(results['capture'], spread)
     if options.json:
         with open(options.json, 'w', encoding='utf-8') as file:
             json.dump(results, file, indent=2)

@@ -48,7 +48,12 @@ def quick_measurement_gives_every_row():
     same(tuple(results['requests']), STEPS)
     for step, opcode in zip(STEPS, ('MKDIR', 'WRITE', 'WRITE', 'WRITE', 'READ', 'RMDIR', 'WRITE')):
         same(results['requests'][step].get(opcode), 1, f'{opcode} of {step}')
-    for word in WAYS + STEPS:
+    capture = results['capture']
+    same({'bare', 'captured'} - set(capture['times']), set())
+    same('supervisord' in capture['times'], not capture['skipped'])
+    for times in capture['times'].values():
+        assert times and all(one > 0 for one in times), capture
+    for word in WAYS + STEPS + ('bare', 'captured', 'supervisord'):
         assert word in output, f'{word} is not in the table'
 
 

@@ -1,0 +1,471 @@
+#include "core/capture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	PAGE = 64 << 10, /* the largest of all machines */
+	TICK_MS = 20,
+	LEAST_CUT = 64 << 10, /* while it runs: smaller ones are not worth their while */
+	MOST_UNCUT = 1 << 20,
+};
+
+struct capture_watch {
+	int number; /* inotify's */
+	struct capture *capture;
+	int which;
+	UT_hash_handle hh;
+};
+
+struct capture_cut {
+	uv_work_t work;
+	struct capture *capture; /* NULL: destroyed meanwhile */
+	int which;
+	int fd;
+	off_t from, size;
+};
+
+LIST_HEAD(capture_list, capture);
+
+struct captures {
+	uv_loop_t *loop;
+	uv_timer_t *timer;
+	uv_poll_t *poll;
+	int inotify_fd; /* -1: none to be had, the timer looks at all */
+	struct capture_watch *watches;
+	struct capture_list busy;
+};
+
+static void wake(struct capture *capture);
+
+static bool is_running(const struct capture *capture)
+{
+	return capture->process->state == PROCESS_RUNNING;
+}
+
+static void name_descriptor(char path[static 40], int fd)
+{
+	snprintf(path, 40, "/proc/self/fd/%d", fd);
+}
+
+/* ---- watches ---- */
+
+static void forget_watch(struct captures *set, struct capture_watch *watch)
+{
+	watch->capture->streams[watch->which].watch = NULL;
+	HASH_DEL(set->watches, watch);
+	free(watch);
+}
+
+static void disarm(struct capture *capture, int which)
+{
+	struct capture_watch *watch = capture->streams[which].watch;
+	if (!watch)
+		return;
+	inotify_rm_watch(capture->set->inotify_fd, watch->number);
+	forget_watch(capture->set, watch);
+}
+
+/* Result: false when growth of the stream can't be told by the kernel. */
+static bool arm(struct capture *capture, int which)
+{
+	struct captures *set = capture->set;
+	int fd = capture->process->output_fd[which];
+	if (fd < 0 || capture->streams[which].watch)
+		return true;
+	struct capture_watch *watch = set->inotify_fd < 0 ? NULL : malloc(sizeof *watch);
+	if (!watch)
+		return false;
+	char path[40];
+	name_descriptor(path, fd);
+	*watch = (struct capture_watch){ .capture = capture, .which = which };
+	watch->number = inotify_add_watch(set->inotify_fd, path, IN_MODIFY | IN_ONESHOT);
+	if (watch->number < 0) {
+		free(watch);
+		return false;
+	}
+	capture->streams[which].watch = watch;
+	HASH_ADD_INT(set->watches, number, watch);
+	return true;
+}
+
+static bool arm_both(struct capture *capture)
+{
+	return arm(capture, 0) && arm(capture, 1);
+}
+
+/* Events were lost: each stream may have grown. */
+static void fire_all(struct captures *set)
+{
+	while (set->watches) {
+		struct capture *capture = set->watches->capture;
+		disarm(capture, 0);
+		disarm(capture, 1);
+		wake(capture);
+	}
+}
+
+static void on_event(struct captures *set, const struct inotify_event *event)
+{
+	struct capture_watch *watch;
+	if (event->mask & IN_Q_OVERFLOW) {
+		fire_all(set);
+		return;
+	}
+	HASH_FIND_INT(set->watches, &event->wd, watch);
+	if (!watch)
+		return;
+	struct capture *capture = watch->capture;
+	forget_watch(set, watch);
+	if (event->mask & IN_MODIFY)
+		wake(capture);
+}
+
+static void on_inotify(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	struct captures *set = poll->data;
+	char buffer[4096] __attribute__((aligned(8)));
+	ssize_t size;
+	while ((size = read(set->inotify_fd, buffer, sizeof buffer)) > 0) {
+		for (char *at = buffer; at < buffer + size;) {
+			const struct inotify_event *event = (const void *)at;
+			at += sizeof *event + event->len;
+			on_event(set, event);
+		}
+	}
+}
+
+/* ---- bounds ---- */
+
+static uint64_t size_of(const struct process *process, int which)
+{
+	struct stat st;
+	int fd = process->output_fd[which];
+	return fd < 0 || fstat(fd, &st) || st.st_size < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+static void on_cutting(uv_work_t *work)
+{
+	struct capture_cut *cut = work->data;
+	/* When it fails there is more kept than was asked for, and nothing else to be done. */
+	(void)!fallocate(cut->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, cut->from, cut->size);
+}
+
+static void bound(struct capture *capture, int which);
+
+static void on_cut(uv_work_t *work, int status)
+{
+	(void)status;
+	struct capture_cut *cut = work->data;
+	struct capture *capture = cut->capture;
+	int which = cut->which;
+	close(cut->fd);
+	free(cut);
+	if (!capture)
+		return;
+	capture->streams[which].cut = NULL;
+	bound(capture, which);
+}
+
+static void cut_to(struct capture *capture, int which, uint64_t first)
+{
+	struct capture_stream *stream = &capture->streams[which];
+	struct capture_cut *cut = malloc(sizeof *cut);
+	if (!cut)
+		return;
+	/* From the page on that the last cut ended in: a part of a page is emptied, not given back. */
+	uint64_t from = stream->dropped & ~(uint64_t)(PAGE - 1);
+	*cut = (struct capture_cut){
+		.work.data = cut, .capture = capture, .which = which,
+		.fd = fcntl(capture->process->output_fd[which], F_DUPFD_CLOEXEC, 0),
+		.from = (off_t)from, .size = (off_t)(first - from),
+	};
+	if (cut->fd < 0 || uv_queue_work(capture->set->loop, &cut->work, on_cutting, on_cut)) {
+		if (cut->fd >= 0)
+			close(cut->fd);
+		free(cut);
+		return;
+	}
+	stream->cut = cut;
+	stream->dropped = first;
+}
+
+/* The excess that is left alone: none at the end. */
+static uint64_t slack(const struct capture *capture)
+{
+	uint64_t quarter = capture->process->configuration.output_max / 4;
+	if (!is_running(capture))
+		return 1;
+	return quarter < LEAST_CUT ? LEAST_CUT : quarter > MOST_UNCUT ? MOST_UNCUT : quarter;
+}
+
+static void bound(struct capture *capture, int which)
+{
+	struct capture_stream *stream = &capture->streams[which];
+	uint64_t most = capture->process->configuration.output_max, size = size_of(capture->process, which);
+	/* The program has truncated it, as `> /dev/stdout` does: what is there now is all. */
+	if (size < stream->dropped)
+		stream->dropped = 0;
+	if (!stream->cut && size > most && size - most >= stream->dropped + slack(capture))
+		cut_to(capture, which, size - most);
+}
+
+/* Result: whether either stream has changed since the last look. */
+static bool look(struct capture *capture)
+{
+	bool changed = false;
+	for (int i = 0; i < 2; i++) {
+		uint64_t size = size_of(capture->process, i);
+		changed |= size != capture->streams[i].seen;
+		capture->streams[i].seen = size;
+		bound(capture, i);
+	}
+	return changed;
+}
+
+/* ---- the timer ---- */
+
+/* The capture may be gone afterwards. */
+static void tell(struct capture *capture, int error)
+{
+	observers_tell(&capture->observers);
+	waiters_tell(&capture->readers, error);
+}
+
+static void on_tick(uv_timer_t *timer);
+
+static void make_busy(struct capture *capture)
+{
+	struct captures *set = capture->set;
+	if (capture->busy)
+		return;
+	capture->busy = true;
+	if (LIST_EMPTY(&set->busy))
+		uv_timer_start(set->timer, on_tick, TICK_MS, TICK_MS);
+	LIST_INSERT_HEAD(&set->busy, capture, link);
+}
+
+static void make_idle(struct capture *capture)
+{
+	if (!capture->busy)
+		return;
+	capture->busy = false;
+	LIST_REMOVE(capture, link);
+	if (LIST_EMPTY(&capture->set->busy))
+		uv_timer_stop(capture->set->timer);
+}
+
+static bool is_wanted(const struct capture *capture)
+{
+	return is_running(capture) || !LIST_EMPTY(&capture->readers) || !LIST_EMPTY(&capture->observers);
+}
+
+static void wake(struct capture *capture)
+{
+	look(capture);
+	if (is_running(capture))
+		make_busy(capture);
+	tell(capture, 0);
+}
+
+static void visit(struct capture *capture)
+{
+	if (!look(capture)) {
+		/* Growth between the look and the watch is seen by the second look. */
+		if (!is_wanted(capture) || arm_both(capture))
+			make_idle(capture);
+		if (!look(capture))
+			return;
+		make_busy(capture);
+	}
+	tell(capture, 0);
+}
+
+/* A callback may remove processes: what is still to be visited is on a list of its own, which they leave. */
+static void on_tick(uv_timer_t *timer)
+{
+	struct captures *set = timer->data;
+	struct capture_list left;
+	struct capture *capture;
+	LIST_INIT(&left);
+	while ((capture = LIST_FIRST(&set->busy))) {
+		LIST_REMOVE(capture, link);
+		LIST_INSERT_HEAD(&left, capture, link);
+	}
+	while ((capture = LIST_FIRST(&left))) {
+		LIST_REMOVE(capture, link);
+		LIST_INSERT_HEAD(&set->busy, capture, link);
+		visit(capture);
+	}
+	if (LIST_EMPTY(&set->busy))
+		uv_timer_stop(set->timer);
+}
+
+/* ---- all ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+/* Without inotify everything works, by the timer. */
+static void listen_to_inotify(struct captures *set)
+{
+	set->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	set->poll = set->inotify_fd < 0 ? NULL : malloc(sizeof *set->poll);
+	if (set->poll && !uv_poll_init(set->loop, set->poll, set->inotify_fd)) {
+		set->poll->data = set;
+		uv_poll_start(set->poll, UV_READABLE, on_inotify);
+		return;
+	}
+	free(set->poll);
+	set->poll = NULL;
+	if (set->inotify_fd >= 0)
+		close(set->inotify_fd);
+	set->inotify_fd = -1;
+}
+
+int captures_create(uv_loop_t *loop, struct captures **out)
+{
+	struct captures *set = calloc(1, sizeof *set);
+	uv_timer_t *timer = malloc(sizeof *timer);
+	if (!set || !timer) {
+		free(set);
+		free(timer);
+		return -ENOMEM;
+	}
+	set->loop = loop;
+	set->timer = timer;
+	uv_timer_init(loop, timer);
+	timer->data = set;
+	LIST_INIT(&set->busy);
+	listen_to_inotify(set);
+	*out = set;
+	return 0;
+}
+
+void captures_destroy(struct captures *set)
+{
+	if (!set)
+		return;
+	uv_timer_stop(set->timer);
+	uv_close((uv_handle_t *)set->timer, on_handle_closed);
+	if (set->poll) {
+		uv_poll_stop(set->poll);
+		uv_close((uv_handle_t *)set->poll, on_handle_closed);
+		close(set->inotify_fd);
+	}
+	free(set);
+}
+
+/* ---- one ---- */
+
+struct capture *capture_of(struct captures *set, struct process *process)
+{
+	if (process->capture)
+		return process->capture;
+	struct capture *capture = calloc(1, sizeof *capture);
+	if (!capture)
+		return NULL;
+	capture->set = set;
+	capture->process = process;
+	LIST_INIT(&capture->readers);
+	LIST_INIT(&capture->observers);
+	process->capture = capture;
+	return capture;
+}
+
+void capture_destroy(struct capture *capture)
+{
+	if (!capture)
+		return;
+	for (int i = 0; i < 2; i++) {
+		disarm(capture, i);
+		if (capture->streams[i].cut)
+			capture->streams[i].cut->capture = NULL;
+	}
+	if (capture->busy)
+		LIST_REMOVE(capture, link);
+	free(capture);
+}
+
+/* A description of its own, which the kernel opened by a path: those that memfd_create gives are not watched on every kernel. */
+int capture_open(struct process *process, int which)
+{
+	int *own = &process->output_fd[which];
+	if (*own < 0)
+		*own = memfd_create(which ? "stderr" : "stdout", MFD_CLOEXEC);
+	if (*own < 0)
+		return -errno;
+	char path[40];
+	name_descriptor(path, *own);
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd < 0 && !fcntl(*own, F_SETFL, O_APPEND))
+		fd = fcntl(*own, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+void capture_begin(struct process *process)
+{
+	if (process->capture && (process->output_fd[0] >= 0 || process->output_fd[1] >= 0))
+		make_busy(process->capture);
+}
+
+void capture_end(struct process *process, int error)
+{
+	struct capture *capture = process->capture;
+	if (!capture)
+		return;
+	look(capture);
+	make_idle(capture);
+	disarm(capture, 0);
+	disarm(capture, 1);
+	tell(capture, error);
+}
+
+static uint64_t dropped(const struct process *process, int which)
+{
+	return process->capture ? process->capture->streams[which].dropped : 0;
+}
+
+/* To the byte, though the cut comes later and in larger pieces. */
+struct capture_window capture_window(const struct process *process, int which)
+{
+	struct capture_window window = { .end = size_of(process, which) };
+	uint64_t most = process->configuration.output_max;
+	if (window.end >= dropped(process, which))
+		window.first = dropped(process, which);
+	if (window.end - window.first > most)
+		window.first = window.end - most;
+	return window;
+}
+
+ssize_t capture_read(const struct process *process, int which, uint64_t *position, struct value *room)
+{
+	uint64_t size = size_of(process, which), least = dropped(process, which);
+	if (*position < least && least <= size)
+		*position = least;
+	if (*position >= size)
+		return 0;
+	ssize_t got = pread(process->output_fd[which], room->bytes, room->size, (off_t)*position);
+	if (got < 0)
+		return -errno;
+	*position += (uint64_t)got;
+	return got;
+}
+
+void capture_expect(struct capture *capture)
+{
+	if (capture->process->state == PROCESS_ENDED)
+		return;
+	if (!arm_both(capture))
+		make_busy(capture);
+}

@@ -1,0 +1,69 @@
+/*
+ * capture: what processes write to stdout and stderr and nobody took elsewhere: kept in memory files, the newest of it, and
+ * followed by readers that wait for more.
+ *
+ * A child writes to its memory file without our help, so its growth has to be noticed: by a one-shot inotify watch while it is
+ * silent, by a timer while it grows, by nothing once it has ended. What is too much is cut off at the front, by a thread: a large
+ * write holds the file's lock.
+ *
+ * Must not know: FUSE, who waits.
+ */
+#ifndef PROCFS_MP_CAPTURE_H
+#define PROCFS_MP_CAPTURE_H
+
+#include <uv.h>
+
+#include "core/process.h"
+
+/* Those of all processes: the loop's watches and timer. */
+struct captures;
+
+/* That of one process, of both streams. */
+struct capture {
+	struct captures *set;
+	struct process *process;
+	struct capture_stream {
+		uint64_t dropped; /* bytes cut off at the front: offsets below are holes */
+		uint64_t seen;    /* the size when somebody last looked */
+		struct capture_watch *watch;
+		struct capture_cut *cut; /* under way */
+	} streams[2];
+	struct waiter_list readers;      /* told once there is more, or the end */
+	struct observer_list observers;  /* the same */
+	bool busy; /* looked at by the timer */
+	LIST_ENTRY(capture) link;
+};
+
+/* Offsets into a stream as it was written: the first that is kept, and behind the last. */
+struct capture_window {
+	uint64_t first, end;
+};
+
+/* Result: 0 and *out (captures_destroy frees), -ENOMEM or libuv's error. */
+int captures_create(uv_loop_t *loop, struct captures **out);
+/* No process may have a capture any more. NULL is allowed. */
+void captures_destroy(struct captures *set);
+
+/* Result: the process's, made when missing; NULL without memory. */
+struct capture *capture_of(struct captures *set, struct process *process);
+/* Nobody may wait any more. NULL is allowed. */
+void capture_destroy(struct capture *capture);
+
+/* A descriptor of the stream for a child (the caller closes it): it appends, and what it writes can be watched.
+ * Makes the memory file when there is none. Result: the descriptor, or -errno. */
+int capture_open(struct process *process, int which);
+
+/* The child runs: from now on its output is bounded. */
+void capture_begin(struct process *process);
+/* The process has ended (error 0) or is removed: everybody is told. */
+void capture_end(struct process *process, int error);
+
+struct capture_window capture_window(const struct process *process, int which);
+
+/* Bytes from *position on; one that is not kept any more is moved to the first that is. Result: as pread(2), or -errno. */
+ssize_t capture_read(const struct process *process, int which, uint64_t *position, struct value *room);
+
+/* Before one waits: growth from now on will be noticed. Look once more afterwards. */
+void capture_expect(struct capture *capture);
+
+#endif

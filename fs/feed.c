@@ -1,0 +1,110 @@
+#include "fs/feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/input.h"
+
+struct feeding {
+	struct parked parked;
+	struct handle *handle;
+	size_t size, done;
+	bool at_once;
+	char bytes[];
+};
+
+bool feed_goes_through(const struct process *process)
+{
+	return process->input && process->configuration.stdin_open && process->state != PROCESS_INITIAL;
+}
+
+static void finish(struct feeding *feeding, struct target *target, int error)
+{
+	fuse_req_t request = feeding->parked.request;
+	if (feeding->done) {
+		fuse_reply_write(request, feeding->done);
+	} else if (error == -EINTR || error == -EAGAIN || error == -ENODEV) {
+		fuse_reply_err(request, -error);
+	} else if (error) {
+		refuse_request(request, target, error);
+	} else {
+		fuse_reply_write(request, 0);
+	}
+	free(feeding);
+}
+
+/* The start that the write waited for has failed: the bytes are kept for the next. */
+static int keep(struct feeding *feeding, struct target *target)
+{
+	int error = feeding->handle->row->feed(&target->view, feeding->bytes + feeding->done, feeding->size - feeding->done, -1);
+	if (!error)
+		feeding->done = feeding->size;
+	return error;
+}
+
+static int write_some(struct feeding *feeding, struct target *target)
+{
+	if (!feed_goes_through(target->process))
+		return keep(feeding, target);
+	while (feeding->done < feeding->size) {
+		ssize_t written = input_write(target->process->input, feeding->bytes + feeding->done,
+					      feeding->size - feeding->done, &target->why);
+		if (written < 0)
+			return (int)written;
+		feeding->done += (size_t)written;
+	}
+	return 0;
+}
+
+static void proceed(struct feeding *feeding, struct target *target)
+{
+	int error = write_some(feeding, target);
+	if (error == -EAGAIN && !feeding->at_once) {
+		input_wait(target->process->input, &feeding->parked.waiter);
+		error = parked_wait(&feeding->parked, -1);
+		if (!error)
+			return;
+	}
+	if (!error)
+		forget_refusal(target);
+	finish(feeding, target, error);
+}
+
+static void on_room(struct parked *parked, int outcome)
+{
+	struct feeding *feeding = (struct feeding *)parked;
+	struct target target;
+	target_of(parked->request, feeding->handle, &target);
+	if (!outcome && !target.process)
+		outcome = refuse(&target.why, ESTALE, "process object is closed");
+	if (outcome)
+		finish(feeding, &target, outcome);
+	else
+		proceed(feeding, &target);
+}
+
+void feed_write(fuse_req_t request, struct handle *handle, struct target *target, struct fed fed)
+{
+	struct feeding *feeding = malloc(sizeof *feeding + fed.size);
+	if (!feeding) {
+		fuse_reply_err(request, ENOMEM);
+		return;
+	}
+	parked_init(&feeding->parked, &handle->server->parking, request, on_room);
+	feeding->handle = handle;
+	feeding->size = fed.size;
+	feeding->done = 0;
+	feeding->at_once = fed.at_once;
+	memcpy(feeding->bytes, fed.bytes, fed.size);
+	int error = input_check(target->process->input, &target->why);
+	if (error)
+		finish(feeding, target, error);
+	else
+		proceed(feeding, target);
+}
+
+bool feed_poll(struct handle *handle, struct process *process)
+{
+	return input_observe(process->input, &handle->observer);
+}
