@@ -25,6 +25,7 @@ int manager_create(const struct manager_config *config, struct manager **out)
 	manager->keeper_pid = getppid();
 	manager->oldest = UINT64_MAX;
 	STAILQ_INIT(&manager->unsent);
+	TAILQ_INIT(&manager->turnless);
 	LIST_INIT(&manager->beginning);
 	LIST_INIT(&manager->children);
 	LIST_INIT(&manager->sessions);

@@ -22,6 +22,7 @@ struct user {
 	uid_t uid;
 	unsigned char *authkey;
 	char *error;
+	unsigned turns; /* launches that are on their way */
 	UT_hash_handle hh;
 };
 
@@ -33,7 +34,9 @@ struct start {
 	struct message_launch message;
 	struct writer writer; /* who wrote start */
 	bool composed; /* invocation and message are to be finished */
+	bool has_turn, waits_for_turn;
 	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
+	TAILQ_ENTRY(start) turn;  /* waiting for a turn */
 };
 
 /* A program that holds `session` open, however often. */
@@ -59,6 +62,8 @@ struct manager {
 	struct cgroups *cgroups; /* NULL until somebody asks for one */
 	LIST_HEAD(, tree_work) trees; /* core/tree */
 	STAILQ_HEAD(, start) unsent;
+	TAILQ_HEAD(, start) turnless;
+	unsigned turns; /* of all users but the mount's own */
 
 	struct place *roster;
 	size_t used, room, holes;
@@ -93,6 +98,13 @@ void manager_tell_end(struct manager *manager, struct process *process);
 /* start.c: begins and ends the conversation with the keeper. Result: 0 or libuv's error. */
 int start_listen(struct manager *manager);
 void start_stop_listening(struct manager *manager);
+/* Goes on with a start that has got its turn. */
+void start_proceed(struct start *start);
+
+/* turns.c: whether a launch for another user may be begun now; if not, start_proceed() is called when it may. */
+bool turns_take(struct start *start);
+/* The launch is decided or given up: the turn is the next one's. */
+void turns_leave(struct start *start);
 
 /* lineage.c: the main process `of` (NULL: a session's list) is gone: daemonic processes of its owner (of
  * all when the mount is ending) are terminated, all pass to the mount. */

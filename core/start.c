@@ -22,6 +22,8 @@ static void start_destroy(struct start *start)
 		invocation_finish(&start->invocation);
 	}
 	redirection_forget_writer(&start->writer);
+	if (start->manager)
+		turns_leave(start);
 	free(start);
 }
 
@@ -287,10 +289,11 @@ void start_stop_listening(struct manager *manager)
 	struct process *process;
 	while ((process = LIST_FIRST(&manager->beginning))) {
 		LIST_REMOVE(process, beginning);
-		if (process->start->composed)
-			start_destroy(process->start);
-		else
-			process->start->manager = NULL; /* on_account() will come and frees it */
+		struct start *start = process->start;
+		bool looked_up = !start->composed && !start->waits_for_turn;
+		start->manager = NULL;
+		if (!looked_up)
+			start_destroy(start); /* else on_account() will come and frees it */
 	}
 }
 
@@ -460,7 +463,27 @@ int manager_check_start(struct manager *manager, const struct process *process, 
 	return 0;
 }
 
-/* caller->pid 0: nobody's doing, a run that follows another; waiter: NULL for nobody. Result: 0, and the process is STARTING; -errno with a sentence, and it is what it was. */
+static int look_up(struct start *start, struct refusal *why)
+{
+	struct process *process = start->process;
+	struct account asked = { .uid = process->owner, .gid = process->group };
+	terms_asked_user(process, &asked);
+	int error = account_look_up(start->manager->config.loop, &asked, on_account, start);
+	if (error)
+		describe_composing(error, why);
+	return error;
+}
+
+void start_proceed(struct start *start)
+{
+	struct refusal why;
+	int error = look_up(start, &why);
+	if (error)
+		fail_start(start->manager, start->process, error, why.sentence);
+}
+
+/* caller->pid 0: nobody's doing, a run that follows another; waiter: NULL for nobody.
+ * Result: 0, and the process is STARTING; -errno with a sentence, and it is what it was. */
 static int begin_start(struct manager *manager, struct process *process, const struct caller *caller,
 		       struct waiter *waiter)
 {
@@ -476,15 +499,10 @@ static int begin_start(struct manager *manager, struct process *process, const s
 		return error;
 	}
 	process_begin_start(process);
-	if (invocation_needs_account(process, manager->config.surroundings)) {
-		struct account asked = { .uid = process->owner, .gid = process->group };
-		terms_asked_user(process, &asked);
-		error = account_look_up(manager->config.loop, &asked, on_account, start);
-		if (error)
-			describe_composing(error, &sentence);
-	} else {
+	if (!invocation_needs_account(process, manager->config.surroundings))
 		error = compose(start, NULL, &sentence);
-	}
+	else if (turns_take(start))
+		error = look_up(start, &sentence);
 	if (error) {
 		process_fail_start(process);
 		cgroups_leave(manager->cgroups, process->id);

@@ -207,7 +207,8 @@ def a_child_has_the_limits_and_the_badness_of_whoever_mounted(mp):
 @claim
 def the_mount_answers_while_its_processes_write_without_end(mp):
     """The server never blocks."""
-    flood = mp.start('flood', 'sh', ['-c', 'head -c 30000000 /dev/zero; exec sleep 1000'])
+    flood = mp.start('flood', 'sh', ['-c', 'head -c 30000000 /dev/zero; exec sleep 1000'],
+                     output_max='64M')
     for number in range(20):
         same(in_child(lambda: value(mp.run(f'beside{number}', 'true') + '/exitcode')), '0')
     wait_until(lambda: os.stat(flood + '/stdout').st_size == 30000000)

@@ -163,9 +163,9 @@ def a_lock_excludes_whoever_opens_the_same_name(mp):
 
 @claim
 def other_files_of_the_mount_can_be_locked_too(mp):
-    """flock and fcntl work on files of the mount and on a process's directory; ctl and clone are the exceptions."""
+    """flock and fcntl work on files of the mount and on a process's directory; ctl, clone and stdin are the exceptions."""
     path = mp.make('lockable', 'true')
-    for file in ('target', 'name', 'stdin', 'stdout', 'status', 'wait', 'exitcode'):
+    for file in ('target', 'name', 'stdout', 'status', 'wait', 'exitcode'):
         with open(f'{path}/{file}') as holder:
             fcntl.flock(holder, fcntl.LOCK_EX)
             same(try_flock(f'{path}/{file}'), errno.EWOULDBLOCK, file)

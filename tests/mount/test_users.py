@@ -8,6 +8,7 @@ import pwd
 import re
 import resource
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import tempfile
 
 import harness
 from harness import MS_BIND, Mount, Skip, leave_mount_namespace, main, system_mount
-from plain import (contains, errno_name, errno_of, expect_errno, in_child, read, same, value, wait_until, write)
+from plain import (contains, errno_name, errno_of, exit_of, expect_errno, fork, in_child, read, same, value, wait_until,
+                   write)
 
 ALICE, BOB, GROUP, NOBODYS = 12345, 65534, 4242, 54321  # the last one has no account
 CAP_SYS_NICE, CAP_SYS_RESOURCE = 23, 24
@@ -83,6 +85,26 @@ def a_process_runs_as_whoever_made_its_directory_with_its_groups(mp):
     same((os.stat(path).st_uid, os.stat(path + '/ctl').st_uid), (ALICE, ALICE), 'owner of directory and file')
     same(read(as_bob(lambda: mp.run('bob', 'id', '-u')) + '/stdout'), f'{BOB}\n')
     same(read(mp.run('root', 'id', '-u') + '/stdout'), '0\n')
+
+
+@claim
+def starts_of_one_user_that_hang_hold_up_no_other_user(mp):
+    """An exec that hangs holds up its own start only; a user's own ones may wait for each other."""
+    with Mount('allow_other') as other:
+        before = other.idle()
+        os.kill(other.server, signal.SIGSTOP)
+        try:
+            paths = as_alice(lambda: [mp.make(f'stuck{number}', f'{other.path}/nothing') for number in range(140)])
+            starts = [fork(lambda: as_alice(lambda: errno_of(write, path + '/ctl', 'start')) == errno.ENOENT)
+                      for path in paths]
+            wait_until(lambda: other.pending() > before, what='execs that hang')
+            wait_until(lambda: mp.pending() >= 140, what='140 starts')
+            same(value(mp.run('roots', 'true') + '/exitcode'), '0')
+            same(value(as_bob(lambda: mp.run('bobs', 'true')) + '/exitcode'), '0')
+        finally:
+            os.kill(other.server, signal.SIGCONT)
+        same([exit_of(pid) for pid in starts], [1] * 140)
+        same({value(path + '/state') for path in paths}, {'initial'})
 
 
 @claim
