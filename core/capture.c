@@ -431,6 +431,31 @@ void capture_end(struct process *process, int error)
 	tell(capture, error);
 }
 
+/* A read lease is granted only where no description is open for writing (fcntl(2), F_SETLEASE); the one that memfd_create gave
+ * counts for none. */
+static bool may_be_written(const struct process *process, int which)
+{
+	char path[40];
+	name_descriptor(path, process->output_fd[which]);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool free_of_writers = fd >= 0 && !fcntl(fd, F_SETLEASE, F_RDLCK);
+	if (free_of_writers)
+		fcntl(fd, F_SETLEASE, F_UNLCK);
+	if (fd >= 0)
+		close(fd);
+	return !free_of_writers;
+}
+
+void capture_settle(struct process *process)
+{
+	for (int i = 0; i < 2; i++) {
+		if (process->output_fd[i] < 0 || size_of(process, i) || may_be_written(process, i))
+			continue;
+		close(process->output_fd[i]);
+		process->output_fd[i] = -1;
+	}
+}
+
 static uint64_t dropped(const struct process *process, int which)
 {
 	return process->capture ? process->capture->streams[which].dropped : 0;

@@ -57,6 +57,8 @@ int capture_open(struct process *process, int which);
 void capture_begin(struct process *process);
 /* The process has ended (error 0) or is removed: everybody is told. */
 void capture_end(struct process *process, int error);
+/* After the end: a stream that is empty and that no descendant can write to any more keeps no descriptor. */
+void capture_settle(struct process *process);
 
 struct capture_window capture_window(const struct process *process, int which);
 

@@ -143,6 +143,7 @@ void manager_tell_end(struct manager *manager, struct process *process)
 	observers_tell(&process->observers);
 	uint64_t id = process->id;
 	capture_end(process, 0);
+	capture_settle(process);
 	input_end(process);
 	if (manager_by_id(manager, id))
 		waiters_tell(&process->joining, 0);

@@ -154,7 +154,7 @@ static void on_finished(void *context, int error)
 	uv_stop(&server->loop);
 }
 
-/* Every process that has written something keeps descriptors of its output here. */
+/* Every process that runs or has written something keeps descriptors of its output here. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;

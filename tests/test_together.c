@@ -80,6 +80,8 @@ static size_t output_size(const struct process *process, int which)
 {
 	struct stat stat;
 
+	if (process->output_fd[which] < 0)
+		return 0; /* nothing was written and nobody can any more */
 	assert_int_equal(fstat(process->output_fd[which], &stat), 0);
 	return (size_t)stat.st_size;
 }
@@ -87,8 +89,10 @@ static size_t output_size(const struct process *process, int which)
 static void assert_output(const struct process *process, int which, const char *expected)
 {
 	char bytes[256];
-	ssize_t size = pread(process->output_fd[which], bytes, sizeof(bytes), 0);
+	ssize_t size = 0;
 
+	if (output_size(process, which) > 0)
+		size = pread(process->output_fd[which], bytes, sizeof(bytes), 0);
 	assert_int_equal(size, strlen(expected));
 	assert_memory_equal(bytes, expected, strlen(expected));
 }

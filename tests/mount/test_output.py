@@ -325,4 +325,20 @@ def a_thousand_opens_and_closes_of_output_leave_no_descriptor(mount):
     same(len(children_of(mount.keeper)), 2)
 
 
+@claim
+def what_was_silent_keeps_no_descriptor_and_a_late_writer_loses_nothing(mp):
+    """A stream is kept as long as it holds something or a descendant could write to it."""
+    def held():
+        return len(os.listdir(f'/proc/{mp.server}/fd'))
+    before = held()
+    for number in range(20):
+        mp.run(f'silent{number}', 'true')
+    same(held(), before)
+    gate = mp.start('gate', 'sleep', '1000')
+    path = mp.run('late', 'sh', ['-c', '(read code < "$PROCFS_MP/gate/wait"; echo late) & exec true'])
+    same(read(path + '/stdout'), '')
+    write(gate + '/ctl', 'kill')
+    wait_until(lambda: read(path + '/stdout') == 'late\n', what='what an orphan wrote late')
+
+
 main()
