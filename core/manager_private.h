@@ -98,6 +98,14 @@ void manager_tell_end(struct manager *manager, struct process *process);
 /* start.c: begins and ends the conversation with the keeper. Result: 0 or libuv's error. */
 int start_listen(struct manager *manager);
 void start_stop_listening(struct manager *manager);
+void start_destroy(struct start *start);
+/* Back to INITIAL, and whoever waits for the start is told. */
+void start_fail(struct manager *manager, struct process *process, int error, const char *sentence);
+
+/* outcome.c: acts on a message of the keeper; on every entry of the table, when messages were lost. */
+void outcome_take(struct manager *manager, const struct message *message);
+void outcome_scan(struct manager *manager);
+
 /* Goes on with a start that has got its turn. */
 void start_proceed(struct start *start);
 

@@ -1,7 +1,6 @@
-/* Launches: from a start's request to the keeper's answer, and what the keeper tells. */
+/* Launches: from a start's request to the message for the keeper. What becomes of it is in outcome.c. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,197 +10,7 @@
 #include "core/input.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
-#include "core/stopping.h"
 #include "core/terms.h"
-#include "core/restart.h"
-
-static void start_destroy(struct start *start)
-{
-	if (start->composed) {
-		message_launch_finish(&start->message);
-		invocation_finish(&start->invocation);
-	}
-	redirection_forget_writer(&start->writer);
-	if (start->manager)
-		turns_leave(start);
-	free(start);
-}
-
-/* ---- the answer ---- */
-
-static void describe_failure(const struct start *start, const struct ptable_entry *entry, struct refusal *why)
-{
-	const struct launch_spec *spec = &start->invocation.spec;
-	const struct configuration *c = &start->process->configuration;
-	const char *reason = entry->error ? strerror(entry->error) : "it was killed before it could";
-	switch (entry->step) {
-	case LAUNCH_STEP_USER:
-		refuse(why, EPERM, "cannot become user %u: %s", (unsigned)spec->uid, reason);
-		break;
-	case LAUNCH_STEP_CWD:
-		refuse(why, ENOENT, "cannot enter the directory %s: %s", spec->cwd, reason);
-		break;
-	case LAUNCH_STEP_CGROUP:
-		refuse(why, EPERM, "cannot enter the cgroup %s: %s", spec->cgroups[entry->candidate], reason);
-		break;
-	case LAUNCH_STEP_LIMITS:
-		terms_describe_failure(start->process, entry, why);
-		break;
-	case LAUNCH_STEP_STDOUT:
-	case LAUNCH_STEP_STDERR:
-		redirection_describe(spec, entry->step == LAUNCH_STEP_STDERR, entry->error, why);
-		break;
-	case LAUNCH_STEP_EXEC:
-		if (entry->error == ENOENT && c->target.size && !strchr(c->target.bytes, '/'))
-			refuse(why, ENOENT, "cannot execute %s: it is in no directory of PATH (%s)", c->target.bytes, reason);
-		else
-			refuse(why, ENOENT, "cannot execute %s: %s", spec->candidates[entry->candidate], reason);
-		break;
-	default:
-		refuse(why, EAGAIN, "cannot make a process: %s", reason);
-	}
-}
-
-/* Back to INITIAL: nothing is left behind, it can be corrected and started again. */
-static void fail_start(struct manager *manager, struct process *process, int error, const char *sentence)
-{
-	start_destroy(process->start);
-	process->start = NULL;
-	LIST_REMOVE(process, beginning);
-	process_fail_start(process);
-	cgroups_leave(manager->cgroups, process->id);
-	stopping_on_over(process);
-	process->doomed = 0;
-	process_set_error(process, sentence);
-	input_end(process);
-	if (process->state == PROCESS_BETWEEN) {
-		restart_after_failure(process, sentence);
-		return;
-	}
-	uint64_t id = process->id;
-	waiters_tell(&process->starting, error);
-	/* One of them may have removed it; then the joiners were told. */
-	if (manager_by_id(manager, id))
-		waiters_tell(&process->joining, -ESRCH);
-	lineage_check_finished(manager);
-}
-
-static void on_failed(struct manager *manager, struct process *process)
-{
-	struct refusal why;
-	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
-	int error = entry->error ? -entry->error : -ECANCELED;
-	describe_failure(process->start, entry, &why);
-	ptable_release(manager->config.table, process->launch);
-	fail_start(manager, process, error, why.sentence);
-}
-
-static void on_started(struct manager *manager, struct process *process)
-{
-	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
-	if (!process_succeed_start(process, ptable_pid(manager->config.table, process->launch), entry->started))
-		return;
-	start_destroy(process->start);
-	process->start = NULL;
-	LIST_REMOVE(process, beginning);
-	manager->running++;
-	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
-	process_set_error(process, NULL);
-	stopping_on_started(manager, process);
-	manager_raise(manager, process, MANAGER_STARTED, process->started);
-	if (manager->killing)
-		manager_signal(manager, process, SIGKILL, NULL);
-	else if (process->doomed == SIGTERM)
-		lineage_terminate(manager, process);
-	else if (process->doomed)
-		manager_signal(manager, process, process->doomed, NULL);
-	capture_begin(process);
-	input_begin(process);
-	waiters_tell(&process->starting, 0);
-}
-
-static void on_ended(struct manager *manager, struct process *process)
-{
-	on_started(manager, process);
-	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
-	process_end(process, entry->status, entry->ended);
-	process_set_usage(process, &entry->usage);
-	HASH_DELETE(by_pid, manager->pids, process);
-	stopping_on_over(process);
-	cgroups_leave(manager->cgroups, process->id);
-	manager_raise(manager, process, MANAGER_EXITED, process->ended);
-	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
-		manager->oldest = UINT64_MAX;
-	ptable_release(manager->config.table, process->launch);
-	lineage_release(manager, &process->children, process->owner);
-	if (!restart_after_end(process))
-		manager_tell_end(manager, process);
-}
-
-void manager_tell_end(struct manager *manager, struct process *process)
-{
-	observers_tell(&process->observers);
-	uint64_t id = process->id;
-	capture_end(process, 0);
-	capture_settle(process);
-	input_end(process);
-	if (manager_by_id(manager, id))
-		waiters_tell(&process->joining, 0);
-	lineage_check_finished(manager);
-}
-
-/* Acts on what the entry says now, so that messages may be lost, late or doubled: the table is the truth. */
-static void take_entry(struct manager *manager, struct ptable_ref ref)
-{
-	struct process *process = manager_by_id(manager, ptable_at(manager->config.table, ref.index)->id);
-	enum ptable_state state = ptable_state(manager->config.table, ref);
-	if (!process || process->launch.index != ref.index || process->launch.generation != ref.generation)
-		return;
-	bool starting = process->state == PROCESS_STARTING;
-	if (state == PTABLE_FAILED && starting)
-		on_failed(manager, process);
-	else if (state == PTABLE_RUNNING && starting)
-		on_started(manager, process);
-	else if (state == PTABLE_ENDED && (starting || process->state == PROCESS_RUNNING))
-		on_ended(manager, process);
-}
-
-static void on_command_ended(struct manager *manager)
-{
-	manager->command_runs = false;
-	manager_end(manager);
-	lineage_check_finished(manager);
-}
-
-static void scan_table(struct manager *manager)
-{
-	struct ptable_ref ref;
-	for (uint32_t cursor = 0; ptable_next_finished(manager->config.table, &cursor, &ref);) {
-		if (ref.index != PTABLE_COMMAND)
-			take_entry(manager, ref);
-		else if (manager->command_runs)
-			on_command_ended(manager);
-	}
-	struct process *process, *next;
-	for (process = LIST_FIRST(&manager->beginning); process; process = next) {
-		next = LIST_NEXT(process, beginning);
-		if (process->launch.generation)
-			take_entry(manager, process->launch);
-	}
-}
-
-static void take_message(struct manager *manager, const struct message *message)
-{
-	if (message->kind == MESSAGE_SIGNAL)
-		lineage_on_signal(manager, message->value);
-	else if (message->ref.index == PTABLE_COMMAND) {
-		if (message->kind != MESSAGE_STARTED)
-			on_command_ended(manager);
-	} else
-		take_entry(manager, message->ref);
-}
-
-/* ---- the request ---- */
 
 static void listen_for(struct manager *manager);
 
@@ -211,7 +20,7 @@ static void give_up(struct manager *manager, struct process *process, int error)
 	refuse(&why, -error, "cannot reach the keeper: %s", strerror(-error));
 	ptable_step(manager->config.table, process->launch, PTABLE_LAUNCHING, PTABLE_FAILED);
 	ptable_release(manager->config.table, process->launch);
-	fail_start(manager, process, error, why.sentence);
+	start_fail(manager, process, error, why.sentence);
 }
 
 static void send_unsent(struct manager *manager)
@@ -244,9 +53,9 @@ static void on_keeper(uv_poll_t *handle, int status, int events)
 	struct message message;
 	int error = status ? -EPIPE : 0;
 	while (!error && !(error = message_receive(manager->config.socket_fd, &message)))
-		take_message(manager, &message);
+		outcome_take(manager, &message);
 	if (ptable_take_overflow(manager->config.table))
-		scan_table(manager);
+		outcome_scan(manager);
 	if (error != -EAGAIN)
 		lose_keeper(manager);
 	else if (events & UV_WRITABLE)
@@ -438,7 +247,7 @@ static void on_account(void *context, int error, const struct account *account)
 	else
 		error = compose(start, account, &why);
 	if (error)
-		fail_start(manager, start->process, error, why.sentence);
+		start_fail(manager, start->process, error, why.sentence);
 	else
 		begin_launch(start);
 }
@@ -480,7 +289,7 @@ void start_proceed(struct start *start)
 	struct refusal why;
 	int error = look_up(start, &why);
 	if (error)
-		fail_start(start->manager, start->process, error, why.sentence);
+		start_fail(start->manager, start->process, error, why.sentence);
 }
 
 /* caller->pid 0: nobody's doing, a run that follows another; waiter: NULL for nobody.

@@ -1,5 +1,5 @@
 /*
- * What the files that speak FUSE share: server.c (loop), tree.c (names and attributes), io.c (opens, reads,
+ * What the files that speak FUSE share: server.c (loop), tree.c (names and attributes), listing.c (readdir), io.c (opens, reads,
  * writes), value.c (writes to values), control.c (verbs), handle.c (open files).
  */
 #ifndef PROCFS_MP_PRIVATE_H

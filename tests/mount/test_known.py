@@ -14,8 +14,9 @@ from plain import expect_errno, read, read_bytes, same, value, wait_until, write
 COUNTS = ('maxrss', 'minflt', 'majflt', 'inblock', 'oublock', 'nvcsw', 'nivcsw')
 COMMON = ['directory', 'name', 'id', 'state', 'pid', 'ppid', 'alive', 'exitcode', 'signal', 'core_dumped', 'daemon',
           'start_method', 'target', 'run_bytes', 'owner', 'parent', 'created', 'started', 'ended']
-OWN = COMMON + ['args', 'kwargs', 'cwd', 'umask', 'stdout_to', 'stderr_to', 'output_max', 'stdout_dropped', 'stderr_dropped',
-                'stdin_open', 'rusage', 'restart', 'restarts', 'restart_reason', 'restart_in', 'exact']
+OWN = COMMON + ['args', 'kwargs', 'cwd', 'umask', 'stop_signal', 'stop_timeout', 'timeout', 'timed_out', 'user', 'nice', 'limits',
+                'memory_max', 'cpu_max', 'pids_max', 'stdout_to', 'stderr_to', 'output_max', 'stdout_dropped',
+                'stderr_dropped', 'stdin_open', 'rusage', 'restart', 'restarts', 'restart_reason', 'restart_in', 'exact']
 COLUMNS = ['NAME', 'STATE', 'PID', 'EXITCODE', 'SIGNAL', 'DAEMON', 'OWNER', 'STARTED', 'ENDED', 'TARGET']
 
 
