@@ -24,15 +24,15 @@ def run_from(ctl, descriptor_of):
 @claim
 def output_goes_to_a_file_that_is_appended_to_relative_to_cwd(mount):
     """stdout_to is a path relative to the cwd, made with the umask when it is missing; stdout stays empty."""
-    os.mkdir(mount.base + '/work')
-    path = mount.make('a', '/bin/sh', SAY, cwd=mount.base + '/work', umask='027', stdout_to='log')
+    os.mkdir(mount.base + '/place')
+    path = mount.make('a', '/bin/sh', SAY, cwd=mount.base + '/place', umask='027', stdout_to='log')
     same(value(path + '/stdout_to'), 'log')
     write(path + '/ctl', 'start\njoin')
-    same(read(mount.base + '/work/log'), 'out\n')
-    same(os.stat(mount.base + '/work/log').st_mode & 0o777, 0o640)
+    same(read(mount.base + '/place/log'), 'out\n')
+    same(os.stat(mount.base + '/place/log').st_mode & 0o777, 0o640)
     same((read(path + '/stdout'), read(path + '/stderr')), ('', 'err\n'))
-    path = mount.run('b', '/bin/sh', SAY, cwd=mount.base + '/work', stdout_to='log', stderr_to=mount.base + '/work/log')
-    same(read(mount.base + '/work/log'), 'out\nout\nerr\n')
+    path = mount.run('b', '/bin/sh', SAY, cwd=mount.base + '/place', stdout_to='log', stderr_to=mount.base + '/place/log')
+    same(read(mount.base + '/place/log'), 'out\nout\nerr\n')
 
 
 @claim
