@@ -74,18 +74,19 @@ static int look_around(const struct descent *descent, struct look *look)
 		error = add(&look->relatives, &look->count, &look->room, &relative);
 	}
 	closedir(directory);
-	qsort(look->relatives, look->count, sizeof *look->relatives, compare);
+	if (look->count)
+		qsort(look->relatives, look->count, sizeof *look->relatives, compare);
 	return error;
 }
 
 static struct relative *find(const struct look *look, pid_t pid)
 {
-	return bsearch(&pid, look->relatives, look->count, sizeof *look->relatives, compare);
+	return !look->count ? NULL : bsearch(&pid, look->relatives, look->count, sizeof *look->relatives, compare);
 }
 
 static bool is_other(const struct descent *descent, pid_t pid)
 {
-	return bsearch(&pid, descent->others, descent->other_count, sizeof pid, compare) != NULL;
+	return descent->other_count && bsearch(&pid, descent->others, descent->other_count, sizeof pid, compare);
 }
 
 static bool is_orphan_of(const struct descent *descent, const struct relative *orphan)
