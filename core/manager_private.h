@@ -64,6 +64,7 @@ struct manager {
 	STAILQ_HEAD(, start) unsent;
 	TAILQ_HEAD(, start) turnless;
 	unsigned turns; /* of all users but the mount's own */
+	int spare_at; /* descriptor number from which on idle streams are looked for */
 
 	struct place *roster;
 	size_t used, room, holes;

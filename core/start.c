@@ -1,9 +1,11 @@
 /* Launches: from a start's request to the message for the keeper. What becomes of it is in outcome.c. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/capture.h"
@@ -132,6 +134,29 @@ static int open_output(struct process *process, struct launch_spec *spec, int wh
 	return fd < 0 ? fd : 0;
 }
 
+/* Streams of ended processes that nobody has written to are let go when descriptors become few: looking at each end would
+ * cost every process what only ten thousand need. Numbers are given lowest first, so the newest says how many there are. */
+static void spare_descriptors(struct manager *manager, int newest)
+{
+	struct rlimit limit;
+	if (newest < manager->spare_at || getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	int many = limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur / 2 : INT_MAX / 2;
+	manager->spare_at = many;
+	if (newest < many)
+		return;
+	struct process *process = NULL;
+	while ((process = manager_after(manager, process ? process->id : 0)))
+		if (process->state == PROCESS_ENDED)
+			capture_settle(process);
+	/* All are needed: looking again at the very next start would find no more. */
+	int lowest = fcntl(newest, F_DUPFD_CLOEXEC, 0);
+	if (lowest >= many)
+		manager->spare_at = newest + many / 16;
+	if (lowest >= 0)
+		close(lowest);
+}
+
 static int open_streams(struct start *start, struct launch_spec *spec)
 {
 	struct process *process = start->process;
@@ -143,6 +168,7 @@ static int open_streams(struct start *start, struct launch_spec *spec)
 		error = open_output(process, spec, 1);
 	if (error)
 		return error;
+	spare_descriptors(start->manager, spec->stderr_fd);
 	if (!process->configuration.stdin_open && process->stdin_fd < 0)
 		return 0;
 	int fd = process->configuration.stdin_open ? input_open(start->manager->config.loop, process) : open_input(process);
