@@ -1,0 +1,273 @@
+#include "core/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+
+/* A half is far larger than what is ever used of it: pages that were never touched cost nothing. */
+#define HALF_SIZE ((uint64_t)4 << 30)
+
+enum {
+	JOURNAL_VERSION = 1,
+	HEADER_SIZE = 4096,
+	LEAST_LIMIT = 1 << 20, /* before it a compaction is not worth its while, and its pages are kept for the next */
+	GROWTH = 3,            /* times what counted at the last compaction */
+};
+
+#define REMOVED (UINT32_C(1) << 31)
+
+static const char MAGIC[8] = "mp-jrnl";
+
+struct journal_header {
+	char magic[8];
+	uint32_t version;
+	_Atomic uint32_t active;       /* which half */
+	_Atomic uint64_t committed[2]; /* bytes of each that count */
+};
+
+struct record_header {
+	uint32_t size;
+	uint32_t kind; /* | REMOVED */
+	uint64_t key;
+};
+
+struct journal {
+	int fd;
+	struct journal_header *header;
+	unsigned half; /* that is written to: not the active one during a compaction */
+	uint64_t end;
+	uint64_t limit;
+	bool failed;
+};
+
+int journal_make(void)
+{
+	int fd = memfd_create("procfs-mp-journal", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	struct journal_header header = { .version = JOURNAL_VERSION };
+	memcpy(header.magic, MAGIC, sizeof MAGIC);
+	if (ftruncate(fd, (off_t)(HEADER_SIZE + 2 * HALF_SIZE)) || pwrite(fd, &header, sizeof header, 0) != sizeof header) {
+		int error = -errno;
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+static char *half_of(const struct journal *journal, unsigned half)
+{
+	return (char *)journal->header + HEADER_SIZE + half * HALF_SIZE;
+}
+
+static uint64_t limit_after(uint64_t size)
+{
+	uint64_t limit = size * GROWTH;
+	return limit < LEAST_LIMIT ? LEAST_LIMIT : limit;
+}
+
+int journal_open(int fd, struct journal **out)
+{
+	struct stat st;
+	if (fstat(fd, &st))
+		return -errno;
+	if ((uint64_t)st.st_size != HEADER_SIZE + 2 * HALF_SIZE)
+		return -EPROTO;
+	struct journal_header *header = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (header == MAP_FAILED)
+		return -errno;
+	struct journal *journal = calloc(1, sizeof *journal);
+	unsigned half = atomic_load(&header->active);
+	bool known = !memcmp(header->magic, MAGIC, sizeof MAGIC) && header->version == JOURNAL_VERSION && half < 2;
+	if (!journal || !known || atomic_load(&header->committed[half]) > HALF_SIZE) {
+		munmap(header, (size_t)st.st_size);
+		free(journal);
+		return journal ? -EPROTO : -ENOMEM;
+	}
+	*journal = (struct journal){ .fd = fd, .header = header, .half = half };
+	journal->end = atomic_load(&header->committed[half]);
+	journal->limit = limit_after(journal->end);
+	*out = journal;
+	return 0;
+}
+
+void journal_close(struct journal *journal)
+{
+	if (!journal)
+		return;
+	munmap(journal->header, HEADER_SIZE + 2 * HALF_SIZE);
+	free(journal);
+}
+
+/* ---- writing ---- */
+
+static uint64_t padded(uint64_t size)
+{
+	return (size + 7) & ~(uint64_t)7;
+}
+
+static int append(struct journal *journal, const struct record_header *header, const void *bytes)
+{
+	uint64_t size = sizeof *header + padded(header->size);
+	if (journal->failed || size > HALF_SIZE - journal->end) {
+		journal->failed = true;
+		return -ENOSPC;
+	}
+	char *at = half_of(journal, journal->half) + journal->end;
+	memcpy(at, header, sizeof *header);
+	if (header->size)
+		memcpy(at + sizeof *header, bytes, header->size);
+	journal->end += size;
+	return 0;
+}
+
+int journal_put(struct journal *journal, const struct record *record)
+{
+	if (record->size > UINT32_MAX)
+		return -ENOSPC;
+	struct record_header header = { (uint32_t)record->size, (uint32_t)record->kind, record->key };
+	return append(journal, &header, record->bytes);
+}
+
+int journal_remove(struct journal *journal, enum record_kind kind, uint64_t key)
+{
+	struct record_header header = { 0, (uint32_t)kind | REMOVED, key };
+	return append(journal, &header, "");
+}
+
+bool journal_has_changes(const struct journal *journal)
+{
+	return journal->end != atomic_load(&journal->header->committed[journal->half]);
+}
+
+void journal_commit(struct journal *journal)
+{
+	/* A journal that lacks something is worse than none: nobody will go on from it. */
+	if (journal->failed)
+		journal->header->version = 0;
+	else
+		atomic_store(&journal->header->committed[journal->half], journal->end);
+}
+
+bool journal_is_empty(const struct journal *journal)
+{
+	return !atomic_load(&journal->header->committed[atomic_load(&journal->header->active)]);
+}
+
+/* ---- compaction ---- */
+
+bool journal_wants_compaction(const struct journal *journal)
+{
+	return journal->end > journal->limit;
+}
+
+void journal_begin_compaction(struct journal *journal)
+{
+	journal->half ^= 1;
+	journal->end = 0;
+	atomic_store(&journal->header->committed[journal->half], 0);
+}
+
+/* Pages of the half that is given up are kept as far as the next compaction is sure to write them. */
+static void empty_half(const struct journal *journal, unsigned half)
+{
+	uint64_t used = padded(atomic_load(&journal->header->committed[half]));
+	off_t from = (off_t)(HEADER_SIZE + half * HALF_SIZE + LEAST_LIMIT);
+	if (used > LEAST_LIMIT)
+		(void)!fallocate(journal->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, (off_t)(HALF_SIZE - LEAST_LIMIT));
+}
+
+void journal_end_compaction(struct journal *journal)
+{
+	if (journal->failed) {
+		journal_abandon_compaction(journal);
+		return;
+	}
+	journal_commit(journal);
+	atomic_store(&journal->header->active, journal->half);
+	journal->limit = limit_after(journal->end);
+	empty_half(journal, journal->half ^ 1);
+}
+
+void journal_abandon_compaction(struct journal *journal)
+{
+	journal->half ^= 1;
+	journal->end = atomic_load(&journal->header->committed[journal->half]);
+	journal->limit = limit_after(journal->end);
+	journal->failed = false;
+}
+
+/* ---- replay ---- */
+
+struct entry_key {
+	uint64_t kind, key;
+};
+
+struct entry {
+	struct entry_key key;
+	const char *bytes;
+	uint32_t size;
+	bool removed;
+	UT_hash_handle hh;
+};
+
+static int by_kind_and_key(struct entry *a, struct entry *b)
+{
+	if (a->key.kind != b->key.kind)
+		return a->key.kind < b->key.kind ? -1 : 1;
+	return a->key.key < b->key.key ? -1 : a->key.key > b->key.key;
+}
+
+static int index_one(struct entry **index, const struct record_header *header)
+{
+	struct entry_key key = { header->kind & ~REMOVED, header->key };
+	struct entry *entry;
+	HASH_FIND(hh, *index, &key, sizeof key, entry);
+	if (!entry) {
+		entry = calloc(1, sizeof *entry);
+		if (!entry)
+			return -ENOMEM;
+		entry->key = key;
+		HASH_ADD(hh, *index, key, sizeof entry->key, entry);
+	}
+	entry->removed = header->kind & REMOVED;
+	entry->bytes = (const char *)(header + 1);
+	entry->size = header->size;
+	return 0;
+}
+
+static int index_all(const struct journal *journal, struct entry **index)
+{
+	const char *at = half_of(journal, journal->half), *end = at + journal->end;
+	int error = 0;
+	while (!error && at < end) {
+		const struct record_header *header = (const void *)at;
+		uint64_t left = (uint64_t)(end - at);
+		if (left < sizeof *header || padded(header->size) > left - sizeof *header)
+			return -EPROTO;
+		error = index_one(index, header);
+		at += sizeof *header + padded(header->size);
+	}
+	return error;
+}
+
+int journal_replay(struct journal *journal, int (*take)(void *context, const struct record *record), void *context)
+{
+	struct entry *index = NULL, *entry, *next;
+	int error = index_all(journal, &index);
+	HASH_SORT(index, by_kind_and_key);
+	HASH_ITER(hh, index, entry, next) {
+		struct record record = { (enum record_kind)entry->key.kind, entry->key.key, entry->bytes, entry->size };
+		if (!error && !entry->removed)
+			error = take(context, &record);
+		HASH_DEL(index, entry);
+		free(entry);
+	}
+	return error;
+}
