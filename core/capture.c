@@ -194,6 +194,7 @@ static void cut_to(struct capture *capture, int which, uint64_t first)
 		free(cut);
 		return;
 	}
+	process_touch(capture->process);
 	stream->cut = cut;
 	stream->dropped = first;
 }
@@ -212,8 +213,10 @@ static void bound(struct capture *capture, int which)
 	struct capture_stream *stream = &capture->streams[which];
 	uint64_t most = capture->process->configuration.output_max, size = size_of(capture->process, which);
 	/* The program has truncated it, as `> /dev/stdout` does: what is there now is all. */
-	if (size < stream->dropped)
+	if (size < stream->dropped) {
+		process_touch(capture->process);
 		stream->dropped = 0;
+	}
 	if (!stream->cut && size > most && size - most >= stream->dropped + slack(capture))
 		cut_to(capture, which, size - most);
 }

@@ -45,6 +45,7 @@ static bool send_first(struct input *input)
 		if (written < 0)
 			return errno != EAGAIN;
 		input->sent += written;
+		process_touch(input->process);
 	}
 	return true;
 }
@@ -81,47 +82,82 @@ static void on_room(uv_poll_t *poll, int status, int events)
 
 /* ---- the pipe ---- */
 
+/* Takes over fd, in every case. */
+static int watch(struct input *input, int fd)
+{
+	int error = fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
+	uv_poll_t *poll = error ? NULL : malloc(sizeof *poll);
+	if (!error && !poll)
+		error = -ENOMEM;
+	if (!error)
+		error = uv_poll_init(input->loop, poll, fd);
+	if (error) {
+		free(poll);
+		close(fd);
+		return error;
+	}
+	poll->data = input;
+	input->poll = poll;
+	input->fd = fd;
+	return 0;
+}
+
 static int make_pipe(struct input *input)
 {
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
-	int error = fcntl(ends[1], F_SETFL, O_NONBLOCK) ? -errno : 0;
-	uv_poll_t *poll = error ? NULL : malloc(sizeof *poll);
-	if (!error && !poll)
-		error = -ENOMEM;
+	int error = watch(input, ends[1]);
 	if (!error)
-		error = uv_poll_init(input->loop, poll, ends[1]);
-	if (error) {
-		free(poll);
-		close(ends[0]);
-		close(ends[1]);
-		return error;
-	}
-	poll->data = input;
-	input->poll = poll;
-	input->fd = ends[1];
-	return ends[0];
+		return ends[0];
+	close(ends[0]);
+	return error;
+}
+
+static struct input *input_of(uv_loop_t *loop, struct process *process)
+{
+	struct input *input = process->input;
+	if (input)
+		return input;
+	input = calloc(1, sizeof *input);
+	if (!input)
+		return NULL;
+	input->loop = loop;
+	input->process = process;
+	input->fd = -1;
+	LIST_INIT(&input->writers);
+	LIST_INIT(&input->observers);
+	process->input = input;
+	return input;
 }
 
 int input_open(uv_loop_t *loop, struct process *process)
 {
-	struct input *input = process->input;
-	if (!input) {
-		input = calloc(1, sizeof *input);
-		if (!input)
-			return -ENOMEM;
-		input->loop = loop;
-		input->process = process;
-		input->fd = -1;
-		LIST_INIT(&input->writers);
-		LIST_INIT(&input->observers);
-		process->input = input;
-	}
+	struct input *input = input_of(loop, process);
+	if (!input)
+		return -ENOMEM;
 	close_input(input);
 	input->sent = 0;
 	input->ending = false;
 	return make_pipe(input);
+}
+
+int input_take(uv_loop_t *loop, struct process *process, off_t sent, bool ending)
+{
+	struct input *input = input_of(loop, process);
+	if (!input)
+		return -ENOMEM;
+	input->sent = sent;
+	input->ending = ending;
+	return 0;
+}
+
+int input_adopt(struct process *process, int fd)
+{
+	if (process->input)
+		return watch(process->input, fd);
+	close(fd);
+	return 0;
 }
 
 void input_destroy(struct input *input)
@@ -208,6 +244,7 @@ int input_finish(struct process *process, struct refusal *why)
 		return 0;
 	if (!process->input || !process->configuration.stdin_open)
 		return refuse(why, EINVAL, "its input has its end already: it is kept open when stdin_open is 1 before start");
+	process_touch(process);
 	process->input->ending = true;
 	if (process->state == PROCESS_RUNNING)
 		proceed(process->input);

@@ -30,6 +30,12 @@ int input_open(uv_loop_t *loop, struct process *process);
 /* Nobody may wait any more. NULL is allowed. */
 void input_destroy(struct input *input);
 
+/* In a new server: as it was left, with `fd` for the pipe's end to be written (taken over in every case).
+ * Result: 0, -ENOMEM or libuv's error. */
+int input_adopt(struct process *process, int fd);
+/* In a new server, before it: what is known of it. Result: 0, -ENOMEM. */
+int input_take(uv_loop_t *loop, struct process *process, off_t sent, bool ending);
+
 /* The program runs: it gets what was written before. */
 void input_begin(struct process *process);
 /* The program has ended, or never began: everybody is told. */

@@ -141,6 +141,11 @@ int journal_remove(struct journal *journal, enum record_kind kind, uint64_t key)
 	return append(journal, &header, "");
 }
 
+void journal_spoil(struct journal *journal)
+{
+	journal->failed = true;
+}
+
 bool journal_has_changes(const struct journal *journal)
 {
 	return journal->end != atomic_load(&journal->header->committed[journal->half]);

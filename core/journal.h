@@ -18,8 +18,8 @@ enum record_kind {
 	RECORD_MANAGER = 1,
 	RECORD_USER,
 	RECORD_SESSION,
-	RECORD_CONFIGURATION, /* of a process: frozen by its start */
 	RECORD_PROCESS,
+	RECORD_CONFIGURATION, /* of a process: frozen by its start */
 	RECORD_SERVER,
 	RECORD_EVENTS,
 	RECORD_LOCK,
@@ -49,6 +49,8 @@ void journal_close(struct journal *journal);
 /* Result: 0; -ENOSPC: there is no room, and with the next commit the journal is nobody's to go on from (journal_open: -EPROTO). */
 int journal_put(struct journal *journal, const struct record *record);
 int journal_remove(struct journal *journal, enum record_kind kind, uint64_t key);
+/* Something could not be put: as after -ENOSPC. */
+void journal_spoil(struct journal *journal);
 /* Whether anything was put or removed since the last commit. */
 bool journal_has_changes(const struct journal *journal);
 void journal_commit(struct journal *journal);

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/journal.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
 #include "core/terms.h"
@@ -132,6 +133,7 @@ void lineage_release(struct manager *manager, struct process_list *children, uid
 			lineage_terminate(manager, process);
 		else if (process->owner == owner || manager->ending)
 			restart_forbid(process);
+		process_touch(process);
 		LIST_REMOVE(process, sibling);
 		process->parent = NULL;
 		process->session = NULL;
@@ -153,6 +155,7 @@ static void end_session(struct session *session)
 	if (session->over)
 		return;
 	session->over = true;
+	session->manager->are_sessions_changed = true;
 	uv_poll_stop(session->exit);
 	uv_close((uv_handle_t *)session->exit, on_handle_closed);
 	close(session->pid_fd);
@@ -164,6 +167,26 @@ static void on_opener_exit(uv_poll_t *handle, int status, int events)
 	(void)status;
 	(void)events;
 	end_session(handle->data);
+}
+
+/* Result: 0; -ESRCH, -EMFILE, -ENOMEM or libuv's error. */
+static int watch_opener(struct session *session)
+{
+	uv_poll_t *handle = malloc(sizeof *handle);
+	if (!handle)
+		return -ENOMEM;
+	int fd = (int)syscall(SYS_pidfd_open, session->pid, 0);
+	int error = fd < 0 ? -errno : uv_poll_init(session->manager->config.loop, handle, fd);
+	if (error) {
+		if (fd >= 0)
+			close(fd);
+		free(handle);
+		return error;
+	}
+	handle->data = session;
+	session->pid_fd = fd;
+	session->exit = handle;
+	return uv_poll_start(handle, UV_READABLE, on_opener_exit);
 }
 
 int manager_open_session(struct manager *manager, const struct caller *caller, struct session **out)
@@ -181,40 +204,70 @@ int manager_open_session(struct manager *manager, const struct caller *caller, s
 	if (error)
 		return error;
 	session = calloc(1, sizeof *session);
-	uv_poll_t *handle = malloc(sizeof *handle);
-	error = session && handle ? 0 : -ENOMEM;
+	error = session ? 0 : -ENOMEM;
 	if (error)
-		goto fail;
+		return error;
 	session->pid = pid;
 	session->holders = 1;
 	struct kin kin;
 	error = kin_read(session->pid, &kin);
-	if (error)
-		goto fail;
-	session->pid_fd = (int)syscall(SYS_pidfd_open, session->pid, 0);
-	if (session->pid_fd < 0) {
-		error = -errno;
-		goto fail;
-	}
-	error = uv_poll_init(manager->config.loop, handle, session->pid_fd);
-	if (error) {
-		close(session->pid_fd);
-		goto fail;
-	}
-	handle->data = session;
-	uv_poll_start(handle, UV_READABLE, on_opener_exit);
 	session->manager = manager;
 	session->owner = caller->uid;
 	session->start = kin.start;
-	session->exit = handle;
 	LIST_INIT(&session->children);
+	if (!error)
+		error = watch_opener(session);
+	if (error) {
+		free(session);
+		return error;
+	}
+	session->key = ++manager->last_session;
+	manager->are_sessions_changed = true;
 	LIST_INSERT_HEAD(&manager->sessions, session, link);
 	*out = session;
 	return 0;
-fail:
-	free(handle);
+}
+
+uint64_t manager_session_key(const struct session *session)
+{
+	return session->key;
+}
+
+struct session *manager_session(struct manager *manager, uint64_t key)
+{
+	struct session *session;
+	LIST_FOREACH(session, &manager->sessions, link)
+		if (session->key == key)
+			return session;
+	return NULL;
+}
+
+void manager_hold_session(struct session *session)
+{
+	session->holders++;
+}
+
+static void forget_session(struct session *session)
+{
+	struct journal *journal = session->manager->config.journal;
+	if (journal)
+		journal_remove(journal, RECORD_SESSION, session->key);
+	LIST_REMOVE(session, link);
 	free(session);
-	return error;
+}
+
+void lineage_resume_session(struct manager *manager, struct session *session)
+{
+	struct kin kin;
+	bool goes_on = !session->over && session->holders && !kin_read(session->pid, &kin) && kin.start == session->start &&
+		       !watch_opener(session);
+	if (!goes_on && !session->over) {
+		session->over = true;
+		manager->are_sessions_changed = true;
+		lineage_release(manager, &session->children, session->owner);
+	}
+	if (!session->holders)
+		forget_session(session);
 }
 
 void manager_close_session(struct manager *manager, struct session *session)
@@ -223,8 +276,7 @@ void manager_close_session(struct manager *manager, struct session *session)
 	if (--session->holders)
 		return;
 	end_session(session);
-	LIST_REMOVE(session, link);
-	free(session);
+	forget_session(session);
 }
 
 void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *name)

@@ -10,10 +10,108 @@
 #include <unistd.h>
 
 #include "core/capture.h"
+#include "core/journal.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
 #include "core/tree.h"
 #include "core/restart.h"
+
+/* ---- its life ---- */
+
+int manager_reserve_release(struct manager *manager)
+{
+	if (manager->claims < manager->release_room)
+		return 0;
+	size_t room = manager->claims < 32 ? 64 : manager->claims * 2;
+	struct ptable_ref *releases = realloc(manager->releases, room * sizeof *releases);
+	if (!releases)
+		return -ENOMEM;
+	manager->releases = releases;
+	manager->release_room = room;
+	return 0;
+}
+
+int manager_claim(struct manager *manager, const struct process *process, struct ptable_ref *out)
+{
+	int error = manager_reserve_release(manager);
+	if (!error)
+		error = ptable_claim(manager->config.table, process->id, process->run_count, out);
+	if (!error)
+		manager->claims++;
+	return error;
+}
+
+void manager_release(struct manager *manager, struct ptable_ref ref)
+{
+	manager->releases[manager->release_count++] = ref;
+}
+
+void manager_release_all(struct manager *manager)
+{
+	for (size_t i = 0; i < manager->release_count; i++)
+		ptable_release(manager->config.table, manager->releases[i]);
+	manager->claims -= manager->release_count;
+	manager->release_count = 0;
+}
+
+void manager_tell(struct manager *manager)
+{
+	manager_release_all(manager);
+	start_send(manager);
+}
+
+static void settle(struct manager *manager)
+{
+	if (manager->config.on_settle)
+		manager->config.on_settle(manager->config.context);
+	else
+		manager_tell(manager);
+}
+
+static void on_before_waiting(uv_prepare_t *handle)
+{
+	settle(handle->data);
+}
+
+static void on_after_waiting(uv_check_t *handle)
+{
+	settle(handle->data);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void stop_settling(struct manager *manager)
+{
+	if (manager->before_waiting)
+		uv_close((uv_handle_t *)manager->before_waiting, on_handle_closed);
+	if (manager->after_waiting)
+		uv_close((uv_handle_t *)manager->after_waiting, on_handle_closed);
+}
+
+/* Neither keeps the loop running. */
+static int begin_settling(struct manager *manager)
+{
+	uv_prepare_t *before = malloc(sizeof *before);
+	uv_check_t *after = malloc(sizeof *after);
+	if (!before || !after) {
+		free(before);
+		free(after);
+		return -ENOMEM;
+	}
+	uv_prepare_init(manager->config.loop, before);
+	uv_check_init(manager->config.loop, after);
+	before->data = after->data = manager;
+	uv_prepare_start(before, on_before_waiting);
+	uv_check_start(after, on_after_waiting);
+	uv_unref((uv_handle_t *)before);
+	uv_unref((uv_handle_t *)after);
+	manager->before_waiting = before;
+	manager->after_waiting = after;
+	return 0;
+}
 
 int manager_create(const struct manager_config *config, struct manager **out)
 {
@@ -30,10 +128,14 @@ int manager_create(const struct manager_config *config, struct manager **out)
 	LIST_INIT(&manager->children);
 	LIST_INIT(&manager->sessions);
 	LIST_INIT(&manager->trees);
+	LIST_INIT(&manager->changed);
 	int error = captures_create(config->loop, &manager->captures);
+	if (!error)
+		error = begin_settling(manager);
 	if (!error)
 		error = start_listen(manager);
 	if (error) {
+		stop_settling(manager);
 		captures_destroy(manager->captures);
 		free(manager);
 		return error;
@@ -59,7 +161,10 @@ void manager_destroy(struct manager *manager)
 		restart_destroy(process);
 		process_destroy(process);
 	}
+	stop_settling(manager);
 	captures_destroy(manager->captures);
+	text_finish(&manager->scratch);
+	free(manager->releases);
 	free(manager->roster);
 	struct user *user, *next;
 	HASH_ITER(hh, manager->users, user, next) {
@@ -110,7 +215,7 @@ static void roster_pack(struct manager *manager)
 	manager->holes = 0;
 }
 
-static int roster_reserve(struct manager *manager)
+int manager_reserve(struct manager *manager)
 {
 	if (manager->used < manager->room)
 		return 0;
@@ -142,6 +247,13 @@ struct process *manager_by_directory(struct manager *manager, const char *direct
 	struct process *process;
 	HASH_FIND(by_directory, manager->directories, directory, strlen(directory), process);
 	return process;
+}
+
+void manager_insert(struct manager *manager, struct process *process)
+{
+	manager->roster[manager->used++] = (struct place){ process->id, process };
+	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
+	process->kept.changed = manager->config.journal ? &manager->changed : NULL;
 }
 
 static int check_maker(const struct manager *manager, const struct caller *caller)
@@ -204,7 +316,7 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	if (!error && directory)
 		error = check_directory(manager, directory, caller->why);
 	if (!error)
-		error = roster_reserve(manager);
+		error = manager_reserve(manager);
 	if (error)
 		return error;
 	struct process *parent = manager_inside(manager, caller, NULL);
@@ -232,8 +344,10 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	process->configuration.start_method = manager->start_method;
 	clock_gettime(CLOCK_REALTIME, &process->created);
 	lineage_adopt(manager, process, caller);
-	manager->roster[manager->used++] = (struct place){ process->id, process };
-	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
+	manager_insert(manager, process);
+	process_touch(process);
+	if (parent)
+		process_touch(parent);
 	manager_raise(manager, process, MANAGER_CREATED, process->created);
 	*out = process;
 	return 0;
@@ -253,6 +367,10 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	if (error)
 		return error;
 	raise_now(manager, process, MANAGER_REMOVED);
+	if (manager->config.journal) {
+		journal_remove(manager->config.journal, RECORD_PROCESS, process->id);
+		journal_remove(manager->config.journal, RECORD_CONFIGURATION, process->id);
+	}
 	size_t i = roster_position(manager, process->id);
 	manager->roster[i].process = NULL;
 	manager->holes++;
@@ -316,6 +434,7 @@ int manager_signal(struct manager *manager, struct process *process, int signal_
 
 int manager_end_with(struct manager *manager, struct process *process, int signal_number, struct refusal *why)
 {
+	process_touch(process);
 	if (process_runs_again(process) && !manager_pid(manager, process)) {
 		if (process->state == PROCESS_STARTING)
 			process->doomed = signal_number;
@@ -472,6 +591,7 @@ int manager_authkey(struct manager *manager, const struct process *process, unsi
 			return -errno;
 		}
 		user->authkey = key;
+		manager->are_users_changed = true;
 	}
 	memcpy(out, user->authkey, PROCESS_AUTHKEY_SIZE);
 	return 0;
@@ -482,8 +602,11 @@ void manager_set_error(struct manager *manager, uid_t uid, const char *sentence)
 	struct user *user = manager_user(manager, uid);
 	if (!user)
 		return;
+	if (!user->error && !sentence)
+		return;
 	free(user->error);
 	user->error = sentence ? strdup(sentence) : NULL;
+	manager->are_users_changed = true;
 }
 
 const char *manager_error(struct manager *manager, uid_t uid)

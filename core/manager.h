@@ -41,11 +41,16 @@ struct manager_config {
 	void (*on_finished)(void *context, int error); /* once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE) */
 	/* After the change (MANAGER_REMOVED: before), or NULL. It may not call the manager. */
 	void (*on_event)(void *context, const struct process *process, enum manager_event event, struct timespec when);
+	/* Around every wait of the loop: what has changed is to be kept, and manager_tell() called; NULL: there is no journal. */
+	void (*on_settle)(void *context);
+	struct journal *journal; /* where removals are noted at once; NULL: none */
 	void *context;
 };
 
 /* Result: 0 and *out, -ENOMEM or libuv's error. */
 int manager_create(const struct manager_config *config, struct manager **out);
+/* What has changed is kept: the keeper may know of it. */
+void manager_tell(struct manager *manager);
 /* Nothing may be waiting. NULL is allowed. */
 void manager_destroy(struct manager *manager);
 
@@ -150,6 +155,10 @@ struct cgroups *manager_cgroups(struct manager *manager);
 
 /* The caller's program becomes a main process; opening again is the same session. Result: 0 and *out, -EPERM for an unidentified caller, -ESRCH, -ENOMEM. */
 int manager_open_session(struct manager *manager, const struct caller *caller, struct session **out);
+/* For who outlives the server: a session by the key that it has for ever, and one more open of it. NULL: it is over. */
+uint64_t manager_session_key(const struct session *session);
+struct session *manager_session(struct manager *manager, uint64_t key);
+void manager_hold_session(struct session *session);
 /* One of the opens of a session is closed. With the last, its daemonic processes are terminated, the others pass to the mount. */
 void manager_close_session(struct manager *manager, struct session *session);
 /* A descriptor was closed by `thread`: ends the session when its opener has no other whose path ends in `name`. In doubt

@@ -22,6 +22,7 @@ struct user {
 	uid_t uid;
 	unsigned char *authkey;
 	char *error;
+	uint64_t kept; /* the hash of its record */
 	unsigned turns; /* launches that are on their way */
 	UT_hash_handle hh;
 };
@@ -45,6 +46,8 @@ struct session {
 	struct manager *manager;
 	pid_t pid;
 	uid_t owner;
+	uint64_t key;   /* never used again */
+	uint64_t kept;  /* the hash of its record */
 	uint64_t start; /* a lower bound, in kin_now()'s ticks */
 	bool over;
 	uv_poll_t *exit;  /* readable when the program ends: its pidfd */
@@ -80,6 +83,18 @@ struct manager {
 	struct user *users;
 	enum start_method start_method;
 
+	/* core/keeping */
+	struct process_list changed;
+	struct text scratch;
+	uint64_t kept, last_session;
+	bool are_users_changed, are_sessions_changed;
+
+	/* Ends whose entries are released as soon as they are kept. Room for every claim is had before it is made. */
+	struct ptable_ref *releases;
+	size_t release_count, release_room, claims;
+	uv_prepare_t *before_waiting;
+	uv_check_t *after_waiting;
+
 	unsigned signals;
 	bool command_runs, ending, killing, finished;
 };
@@ -87,6 +102,19 @@ struct manager {
 /* Tells of a change. */
 void manager_raise(struct manager *manager, const struct process *process, enum manager_event event,
 		   struct timespec when);
+
+/* Room for one more process; puts it into the set. Result of the first: 0, -ENOMEM. */
+int manager_reserve(struct manager *manager);
+void manager_insert(struct manager *manager, struct process *process);
+
+int manager_reserve_release(struct manager *manager);
+/* Claims an entry, whose release is sure to find room. Result: 0 and *out; -EAGAIN, -ENOMEM. */
+int manager_claim(struct manager *manager, const struct process *process, struct ptable_ref *out);
+/* The entry of a launch that is decided: free once that is kept. */
+void manager_release(struct manager *manager, struct ptable_ref ref);
+void manager_release_all(struct manager *manager);
+/* start.c: launches that were begun go to the keeper. */
+void start_send(struct manager *manager);
 
 /* Result: the user's record, made when missing; NULL without memory. */
 struct user *manager_user(struct manager *manager, uid_t uid);
@@ -109,6 +137,8 @@ void outcome_scan(struct manager *manager);
 
 /* Goes on with a start that has got its turn. */
 void start_proceed(struct start *start);
+/* Begins anew with one that never reached the keeper. */
+void start_resume(struct start *start);
 
 /* turns.c: whether a launch for another user may be begun now; if not, start_proceed() is called when it may. */
 bool turns_take(struct start *start);
@@ -120,6 +150,8 @@ void turns_leave(struct start *start);
 void lineage_release(struct manager *manager, struct process_list *children, uid_t owner);
 /* The list of the caller's main process. */
 void lineage_adopt(struct manager *manager, struct process *process, const struct caller *caller);
+/* After a restart: a session that nobody holds any more, or whose program has ended meanwhile, ends. */
+void lineage_resume_session(struct manager *manager, struct session *session);
 /* Ends the mount when nothing is left to wait for. */
 void lineage_check_finished(struct manager *manager);
 void lineage_on_signal(struct manager *manager, int signal_number);

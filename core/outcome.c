@@ -31,13 +31,14 @@ static void describe_failure(const struct start *start, const struct ptable_entr
 {
 	const struct launch_spec *spec = &start->invocation.spec;
 	const struct configuration *c = &start->process->configuration;
+	const char *target = start->composed ? spec->candidates[entry->candidate] : c->target.size ? c->target.bytes : "run";
 	const char *reason = entry->error ? strerror(entry->error) : "it was killed before it could";
 	switch (entry->step) {
 	case LAUNCH_STEP_USER:
 		refuse(why, EPERM, "cannot become user %u: %s", (unsigned)spec->uid, reason);
 		break;
 	case LAUNCH_STEP_CWD:
-		refuse(why, ENOENT, "cannot enter the directory %s: %s", spec->cwd, reason);
+		refuse(why, ENOENT, "cannot enter the directory %s: %s", start->composed ? spec->cwd : c->cwd.bytes, reason);
 		break;
 	case LAUNCH_STEP_CGROUP:
 		refuse(why, EPERM, "cannot enter the cgroup %s: %s", spec->cgroups[entry->candidate], reason);
@@ -53,7 +54,7 @@ static void describe_failure(const struct start *start, const struct ptable_entr
 		if (entry->error == ENOENT && c->target.size && !strchr(c->target.bytes, '/'))
 			refuse(why, ENOENT, "cannot execute %s: it is in no directory of PATH (%s)", c->target.bytes, reason);
 		else
-			refuse(why, ENOENT, "cannot execute %s: %s", spec->candidates[entry->candidate], reason);
+			refuse(why, ENOENT, "cannot execute %s: %s", target, reason);
 		break;
 	default:
 		refuse(why, EAGAIN, "cannot make a process: %s", reason);
@@ -90,7 +91,7 @@ static void on_failed(struct manager *manager, struct process *process)
 	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
 	int error = entry->error ? -entry->error : -ECANCELED;
 	describe_failure(process->start, entry, &why);
-	ptable_release(manager->config.table, process->launch);
+	manager_release(manager, process->launch);
 	start_fail(manager, process, error, why.sentence);
 }
 
@@ -130,7 +131,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	manager_raise(manager, process, MANAGER_EXITED, process->ended);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;
-	ptable_release(manager->config.table, process->launch);
+	manager_release(manager, process->launch);
 	lineage_release(manager, &process->children, process->owner);
 	if (!restart_after_end(process))
 		manager_tell_end(manager, process);

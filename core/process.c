@@ -43,6 +43,9 @@ void process_destroy(struct process *process)
 {
 	if (!process)
 		return;
+	if (process->kept.is_changed)
+		LIST_REMOVE(process, kept.link);
+	process->kept.changed = NULL;
 	struct configuration *c = &process->configuration;
 	value_clear(&c->target);
 	words_finish(&c->args);
@@ -69,8 +72,18 @@ void process_destroy(struct process *process)
 	free(process);
 }
 
+void process_touch(struct process *process)
+{
+	struct kept *kept = &process->kept;
+	if (kept->is_changed || !kept->changed)
+		return;
+	kept->is_changed = true;
+	LIST_INSERT_HEAD(kept->changed, process, kept.link);
+}
+
 void process_set_error(struct process *process, const char *sentence)
 {
+	process_touch(process);
 	free(process->error);
 	process->error = sentence ? strdup(sentence) : NULL;
 }
@@ -99,6 +112,7 @@ bool process_begin_start(struct process *process)
 {
 	if (process->state != PROCESS_INITIAL && process->state != PROCESS_BETWEEN)
 		return false;
+	process_touch(process);
 	process->rerun = process->state == PROCESS_BETWEEN;
 	if (!process->rerun)
 		process->stop_wanted = false;
@@ -112,6 +126,7 @@ bool process_fail_start(struct process *process)
 {
 	if (process->state != PROCESS_STARTING)
 		return false;
+	process_touch(process);
 	process->state = process->rerun ? PROCESS_BETWEEN : PROCESS_INITIAL;
 	return true;
 }
@@ -120,6 +135,7 @@ bool process_succeed_start(struct process *process, pid_t pid, struct timespec w
 {
 	if (process->state != PROCESS_STARTING)
 		return false;
+	process_touch(process);
 	process->state = PROCESS_RUNNING;
 	process->pid = pid;
 	process->started = when;
@@ -130,6 +146,7 @@ bool process_end(struct process *process, int status, struct timespec when)
 {
 	if (process->state != PROCESS_RUNNING)
 		return false;
+	process_touch(process);
 	process->state = PROCESS_ENDED;
 	process->status = status;
 	process->ended = when;
@@ -138,6 +155,7 @@ bool process_end(struct process *process, int status, struct timespec when)
 
 void process_set_usage(struct process *process, const struct usage *usage)
 {
+	process_touch(process);
 	if (!process->usage)
 		process->usage = malloc(sizeof *process->usage);
 	if (process->usage)
@@ -148,6 +166,7 @@ bool process_await_run(struct process *process)
 {
 	if (process->state != PROCESS_ENDED)
 		return false;
+	process_touch(process);
 	process->state = PROCESS_BETWEEN;
 	process->ended = (struct timespec){0};
 	return true;
@@ -157,6 +176,7 @@ bool process_give_up(struct process *process, struct timespec ended)
 {
 	if (process->state != PROCESS_BETWEEN)
 		return false;
+	process_touch(process);
 	process->state = PROCESS_ENDED;
 	process->ended = ended;
 	return true;
@@ -166,6 +186,7 @@ bool process_reset(struct process *process)
 {
 	if (process->state != PROCESS_ENDED)
 		return false;
+	process_touch(process);
 	process->state = PROCESS_INITIAL;
 	process->doomed = 0;
 	process->stop_wanted = false;

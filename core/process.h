@@ -71,6 +71,15 @@ LIST_HEAD(observer_list, observer);
 
 LIST_HEAD(process_list, process);
 
+/* What a process was when it was last kept, and whether it has changed since (core/keeping). */
+struct kept {
+	struct process_list *changed; /* the list of those that have; NULL: nobody keeps it */
+	LIST_ENTRY(process) link;
+	uint64_t state, configuration; /* hashes */
+	bool is_changed;
+	bool is_frozen; /* its configuration was kept after its start: it is what it will be */
+};
+
 struct process {
 	uint64_t id;     /* never used again */
 	char *directory; /* the key of the set */
@@ -114,6 +123,7 @@ struct process {
 	struct terms *terms; /* core/terms; NULL: none */
 	struct stopping *stopping; /* core/stopping; NULL: as usual */
 	struct restart *restart; /* NULL: it is not to be run again */
+	struct kept kept;
 
 	UT_hash_handle by_directory;
 	UT_hash_handle by_pid;
@@ -123,6 +133,9 @@ struct process {
 struct process *process_create(const char *directory, const char *identity);
 /* Nobody may wait or observe any more. Closes its descriptors. NULL is allowed. */
 void process_destroy(struct process *process);
+
+/* It has changed, or is about to: it will be kept anew. The functions below say so themselves. */
+void process_touch(struct process *process);
 
 /* The last refusal; NULL: none. Without memory for the sentence, none is kept. */
 void process_set_error(struct process *process, const char *sentence);

@@ -87,7 +87,23 @@ int redirection_keep_writer(const struct process *process, const struct caller *
 		return refuse(caller->why, -error, "cannot find the program that wrote start: %s", strerror(-error));
 	}
 	*out = (struct writer){ .pid = pid, .pid_fd = fd };
+	struct kin kin;
+	if (!kin_read(pid, &kin))
+		out->start = kin.start;
 	return 0;
+}
+
+void redirection_find_writer(pid_t pid, uint64_t start, struct writer *out)
+{
+	struct kin kin;
+	*out = (struct writer){0};
+	int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (fd < 0)
+		return;
+	if (kin_read(pid, &kin) || kin.start != start)
+		close(fd);
+	else
+		*out = (struct writer){ .pid = pid, .pid_fd = fd, .start = start };
 }
 
 void redirection_forget_writer(struct writer *writer)

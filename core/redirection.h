@@ -19,6 +19,7 @@ struct caller;
 struct writer {
 	pid_t pid;
 	int pid_fd;
+	uint64_t start; /* kin.start: tells it from a later process of its number */
 };
 
 /* The words of stream `which` (0 stdout, 1 stderr); out->path points into them.
@@ -31,6 +32,8 @@ int redirection_check(const struct process *process, const struct caller *caller
 
 /* Result: 0 and *out, {0} when nothing is inherited (redirection_forget_writer closes); -ESRCH, -EMFILE, -ENOMEM with a sentence. */
 int redirection_keep_writer(const struct process *process, const struct caller *caller, struct writer *out);
+/* The same program again, in a new server; {0} when it has gone. */
+void redirection_find_writer(pid_t pid, uint64_t start, struct writer *out);
 void redirection_forget_writer(struct writer *writer);
 
 /* Fills in the spec's outputs; descriptors of streams that are not captured are replaced. All stays the process's and the writer's. */

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "core/manager_private.h"
+#include "core/record.h"
 
 struct restart {
 	struct manager *manager;
@@ -92,6 +93,7 @@ void restart_reset(struct process *process)
 	struct restart *restart = process->restart;
 	if (!restart)
 		return;
+	process_touch(process);
 	restart->count = restart->delay_ms = 0;
 	free(restart->reason);
 	restart->reason = NULL;
@@ -135,6 +137,7 @@ static void on_due(uv_timer_t *timer)
 		give_up(restart);
 		return;
 	}
+	process_touch(process);
 	restart->count++;
 	if (start_again(restart->manager, process, &why))
 		restart_after_failure(process, why.sentence);
@@ -148,6 +151,7 @@ unsigned restart_next_delay(unsigned before_ms)
 
 static void schedule(struct restart *restart)
 {
+	process_touch(restart->process);
 	restart->delay_ms = restart_next_delay(restart->delay_ms);
 	uv_update_time(restart->manager->config.loop);
 	uv_timer_start(restart->timer, on_due, restart->delay_ms, 0);
@@ -205,6 +209,7 @@ static void hurry(struct process *process)
 
 void restart_forbid(struct process *process)
 {
+	process_touch(process);
 	process->stop_wanted = true;
 	hurry(process);
 }
@@ -214,8 +219,51 @@ int restart_set_policy(struct manager *manager, struct process *process, enum re
 	int error = process->restart || policy == RESTART_NO ? 0 : create(manager, process);
 	if (error || !process->restart)
 		return error;
+	process_touch(process);
 	process->restart->policy = policy;
 	if (policy == RESTART_NO)
 		hurry(process);
+	return 0;
+}
+
+/* ---- keeping ---- */
+
+/* The loop's clock is CLOCK_MONOTONIC: it means the same in another process. */
+static uint64_t due_at(const struct restart *restart)
+{
+	uint64_t left = uv_timer_get_due_in(restart->timer);
+	return uv_is_active((const uv_handle_t *)restart->timer) ? uv_now(restart->manager->config.loop) + left : 0;
+}
+
+void restart_pack(const struct process *process, struct text *out)
+{
+	const struct restart *restart = process->restart;
+	record_put_number(out, restart != NULL);
+	if (!restart)
+		return;
+	record_put_number(out, restart->policy);
+	record_put_number(out, restart->count);
+	record_put_number(out, restart->delay_ms);
+	record_put_time(out, restart->last_end);
+	record_put_string(out, restart->reason);
+	record_put_number(out, due_at(restart));
+}
+
+int restart_unpack(struct manager *manager, struct process *process, struct record_reader *from)
+{
+	if (!record_number(from))
+		return 0;
+	int error = create(manager, process);
+	if (error)
+		return error;
+	struct restart *restart = process->restart;
+	restart->policy = (enum restart_policy)record_number(from);
+	restart->count = (unsigned)record_number(from);
+	restart->delay_ms = (unsigned)record_number(from);
+	restart->last_end = record_time(from);
+	restart->reason = record_copy(from, NULL);
+	uint64_t due = record_number(from), now = uv_now(manager->config.loop);
+	if (process->state == PROCESS_BETWEEN)
+		uv_timer_start(restart->timer, on_due, due > now ? due - now : 0, 0);
 	return 0;
 }

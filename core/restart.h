@@ -44,6 +44,12 @@ void restart_after_failure(struct process *process, const char *sentence);
 
 /* Count, delay and reason begin anew; the policy stays. */
 void restart_reset(struct process *process);
+/* Puts behind a process's record what there is to keep of it, and takes it from there; the run that is due is due at the same
+ * moment. Result: 0, -ENOMEM. */
+struct record_reader;
+void restart_pack(const struct process *process, struct text *out);
+int restart_unpack(struct manager *manager, struct process *process, struct record_reader *from);
+
 /* Before the process is destroyed. */
 void restart_destroy(struct process *process);
 

@@ -20,12 +20,12 @@ static void give_up(struct manager *manager, struct process *process, int error)
 {
 	struct refusal why;
 	refuse(&why, -error, "cannot reach the keeper: %s", strerror(-error));
-	ptable_step(manager->config.table, process->launch, PTABLE_LAUNCHING, PTABLE_FAILED);
-	ptable_release(manager->config.table, process->launch);
+	ptable_step(manager->config.table, process->launch, PTABLE_CLAIMED, PTABLE_FAILED);
+	manager_release(manager, process->launch);
 	start_fail(manager, process, error, why.sentence);
 }
 
-static void send_unsent(struct manager *manager)
+void start_send(struct manager *manager)
 {
 	struct start *start;
 	while ((start = STAILQ_FIRST(&manager->unsent))) {
@@ -49,8 +49,10 @@ static void lose_keeper(struct manager *manager)
 	manager->config.on_finished(manager->config.context, -EPIPE);
 }
 
+/* When there is room again for what is unsent, it is sent as everything is: by manager_tell(). */
 static void on_keeper(uv_poll_t *handle, int status, int events)
 {
+	(void)events;
 	struct manager *manager = handle->data;
 	struct message message;
 	int error = status ? -EPIPE : 0;
@@ -60,8 +62,6 @@ static void on_keeper(uv_poll_t *handle, int status, int events)
 		outcome_scan(manager);
 	if (error != -EAGAIN)
 		lose_keeper(manager);
-	else if (events & UV_WRITABLE)
-		send_unsent(manager);
 }
 
 static void listen_for(struct manager *manager)
@@ -224,15 +224,16 @@ static int compose(struct start *start, const struct account *account, struct re
 	if (!error)
 		error = open_streams(start, spec);
 	if (!error)
-		error = ptable_claim(manager->config.table, process->id, process->run_count, &ref);
+		error = manager_claim(manager, process, &ref);
 	if (error)
 		goto finish_invocation;
 	error = message_launch_init(&start->message, ref, spec);
 	if (error) {
-		ptable_step(manager->config.table, ref, PTABLE_LAUNCHING, PTABLE_FAILED);
-		ptable_release(manager->config.table, ref);
+		ptable_step(manager->config.table, ref, PTABLE_CLAIMED, PTABLE_FAILED);
+		manager_release(manager, ref);
 		goto finish_invocation;
 	}
+	process_touch(process);
 	process->launch = ref;
 	start->composed = true;
 finish_invocation:
@@ -250,7 +251,6 @@ static void begin_launch(struct start *start)
 	if (kin_now() < manager->oldest)
 		manager->oldest = kin_now();
 	STAILQ_INSERT_TAIL(&manager->unsent, start, link);
-	send_unsent(manager);
 }
 
 static void on_account(void *context, int error, const struct account *account)
@@ -264,6 +264,7 @@ static void on_account(void *context, int error, const struct account *account)
 		return;
 	}
 	bool chosen = terms_asked_user(start->process, &asked);
+	process_touch(start->process);
 	if (!error && chosen)
 		start->process->terms->runs_as = account->uid;
 	if (error == -ENOENT && chosen)
@@ -318,6 +319,24 @@ void start_proceed(struct start *start)
 		start_fail(start->manager, start->process, error, why.sentence);
 }
 
+/* Composes the launch at once, or when whose account it needs is known. */
+static int prepare(struct start *start, struct refusal *why)
+{
+	if (!invocation_needs_account(start->process, start->manager->config.surroundings))
+		return compose(start, NULL, why);
+	return turns_take(start) ? look_up(start, why) : 0;
+}
+
+void start_resume(struct start *start)
+{
+	struct refusal why;
+	int error = prepare(start, &why);
+	if (error)
+		start_fail(start->manager, start->process, error, why.sentence);
+	else if (start->composed)
+		begin_launch(start);
+}
+
 /* caller->pid 0: nobody's doing, a run that follows another; waiter: NULL for nobody.
  * Result: 0, and the process is STARTING; -errno with a sentence, and it is what it was. */
 static int begin_start(struct manager *manager, struct process *process, const struct caller *caller,
@@ -335,10 +354,7 @@ static int begin_start(struct manager *manager, struct process *process, const s
 		return error;
 	}
 	process_begin_start(process);
-	if (!invocation_needs_account(process, manager->config.surroundings))
-		error = compose(start, NULL, &sentence);
-	else if (turns_take(start))
-		error = look_up(start, &sentence);
+	error = prepare(start, &sentence);
 	if (error) {
 		process_fail_start(process);
 		cgroups_leave(manager->cgroups, process->id);

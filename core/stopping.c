@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/manager_private.h"
+#include "core/record.h"
 #include "core/restart.h"
 
 static const struct stop_plan DEFAULT_PLAN = { .signal = STOP_SIGNAL_DEFAULT, .patience = STOP_PATIENCE_DEFAULT };
@@ -39,6 +41,7 @@ struct stop_plan stopping_plan(const struct process *process)
 int stopping_set_plan(struct process *process, const struct stop_plan *plan)
 {
 	int error = have(process);
+	process_touch(process);
 	if (!error)
 		process->stopping->plan = *plan;
 	return error;
@@ -58,6 +61,7 @@ static void on_timer_closed(uv_handle_t *handle)
 
 static void drop_timer(struct stopping *stopping)
 {
+	process_touch(stopping->process);
 	if (stopping->timer)
 		uv_close((uv_handle_t *)stopping->timer, on_timer_closed);
 	stopping->timer = NULL;
@@ -124,6 +128,7 @@ static void on_limit(uv_timer_t *timer)
 	struct stopping *stopping = timer->data;
 	struct manager *manager = stopping->manager;
 	drop_timer(stopping);
+	process_touch(stopping->process);
 	/* It may have ended in time, and the keeper's word of it still be on its way. */
 	stopping->timed_out = ptable_state(manager->config.table, stopping->process->launch) == PTABLE_RUNNING;
 	/* Another run may follow, unlike after the verb. */
@@ -138,6 +143,7 @@ void stopping_on_started(struct manager *manager, struct process *process)
 	struct stopping *stopping = process->stopping;
 	if (!stopping)
 		return;
+	process_touch(process);
 	stopping->timed_out = false;
 	stopping->manager = manager;
 	if (stopping->plan.limit > 0 && !stopping->kills)
@@ -156,4 +162,61 @@ void stopping_destroy(struct stopping *stopping)
 		return;
 	drop_timer(stopping);
 	free(stopping);
+}
+
+/* ---- keeping ---- */
+
+/* Seconds are kept as what they are: the bits of a double. */
+static void put_seconds(struct text *out, double seconds)
+{
+	record_put_bytes(out, &seconds, sizeof seconds);
+}
+
+static double take_seconds(struct record_reader *from)
+{
+	size_t size;
+	double seconds = 0;
+	const char *bytes = record_bytes(from, &size);
+	if (bytes && size == sizeof seconds)
+		memcpy(&seconds, bytes, size);
+	return seconds;
+}
+
+void stopping_pack(const struct process *process, struct text *out)
+{
+	const struct stopping *stopping = process->stopping;
+	record_put_number(out, stopping != NULL);
+	if (!stopping)
+		return;
+	record_put_number(out, (unsigned)stopping->plan.signal);
+	put_seconds(out, stopping->plan.patience);
+	put_seconds(out, stopping->plan.limit);
+	record_put_number(out, stopping->timed_out);
+	record_put_number(out, stopping->kills);
+	/* The loop's clock is CLOCK_MONOTONIC: it means the same in another process. */
+	uint64_t now = stopping->timer ? uv_now(stopping->manager->config.loop) : 0;
+	record_put_number(out, stopping->timer ? now + uv_timer_get_due_in(stopping->timer) + 1 : 0);
+}
+
+int stopping_unpack(struct manager *manager, struct process *process, struct record_reader *from)
+{
+	if (!record_number(from))
+		return 0;
+	int error = have(process);
+	if (error)
+		return error;
+	struct stopping *stopping = process->stopping;
+	stopping->manager = manager;
+	stopping->plan.signal = (int)record_number(from);
+	stopping->plan.patience = take_seconds(from);
+	stopping->plan.limit = take_seconds(from);
+	stopping->timed_out = record_number(from);
+	bool kills = record_number(from);
+	uint64_t due = record_number(from), now = uv_now(manager->config.loop);
+	if (!due)
+		return 0;
+	double left = due - 1 > now ? (double)(due - 1 - now) / 1000 : 0;
+	error = set_timer(stopping, left, kills ? on_patience_over : on_limit);
+	stopping->kills = kills;
+	return error;
 }

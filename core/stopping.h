@@ -36,6 +36,12 @@ bool stopping_is_timed_out(const struct process *process);
 void stopping_on_started(struct manager *manager, struct process *process);
 /* It runs no more, or could not be started. */
 void stopping_on_over(struct process *process);
+/* Puts behind a process's record what there is to keep of it, and takes it from there; what is to happen happens at the same
+ * moment. Result: 0, -ENOMEM. */
+struct record_reader;
+void stopping_pack(const struct process *process, struct text *out);
+int stopping_unpack(struct manager *manager, struct process *process, struct record_reader *from);
+
 /* NULL is allowed. */
 void stopping_destroy(struct stopping *stopping);
 
