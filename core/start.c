@@ -20,7 +20,7 @@ static void give_up(struct manager *manager, struct process *process, int error)
 {
 	struct refusal why;
 	refuse(&why, -error, "cannot reach the keeper: %s", strerror(-error));
-	ptable_step(manager->config.table, process->launch, PTABLE_LAUNCHING, PTABLE_FAILED);
+	ptable_step(manager->config.table, process->launch, PTABLE_CLAIMED, PTABLE_FAILED);
 	ptable_release(manager->config.table, process->launch);
 	start_fail(manager, process, error, why.sentence);
 }
@@ -229,7 +229,7 @@ static int compose(struct start *start, const struct account *account, struct re
 		goto finish_invocation;
 	error = message_launch_init(&start->message, ref, spec);
 	if (error) {
-		ptable_step(manager->config.table, ref, PTABLE_LAUNCHING, PTABLE_FAILED);
+		ptable_step(manager->config.table, ref, PTABLE_CLAIMED, PTABLE_FAILED);
 		ptable_release(manager->config.table, ref);
 		goto finish_invocation;
 	}

@@ -198,10 +198,10 @@ static inline int world_destroy(struct world *world)
 	uv_run(&world->loop, UV_RUN_DEFAULT);
 	if (uv_loop_close(&world->loop))
 		wrong = fprintf(stderr, "a handle is left\n");
-	else if (world_count_fds() != world->fds)
-		wrong = fprintf(stderr, "a descriptor is left\n");
 	if (world->owns_table)
 		ptable_destroy(world->table);
+	if (!wrong && world_count_fds() != world->fds)
+		wrong = fprintf(stderr, "a descriptor is left\n");
 	free(world);
 	return wrong ? -1 : 0;
 }
@@ -357,6 +357,7 @@ static inline void world_enter_running(struct world *world, struct ptable_ref re
 
 	atomic_store(&entry->pid, pid);
 	clock_gettime(CLOCK_REALTIME, &entry->started);
+	ptable_step(world->table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING);
 	assert_true(ptable_step(world->table, ref, PTABLE_LAUNCHING, PTABLE_RUNNING));
 }
 
@@ -375,6 +376,7 @@ static inline void world_enter_failed(struct world *world, struct ptable_ref ref
 
 	entry->step = step;
 	entry->error = error;
+	ptable_step(world->table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING);
 	assert_true(ptable_step(world->table, ref, PTABLE_LAUNCHING, PTABLE_FAILED));
 }
 
