@@ -343,15 +343,24 @@ static void resume_starts(struct manager *manager)
 	}
 }
 
-/* Entries of launches that nobody knows: their claim, or their end, was never committed or their process is gone. */
+static bool is_known(struct manager *manager, struct ptable_ref ref)
+{
+	const struct process *process = manager_by_id(manager, ptable_at(manager->config.table, ref.index)->id);
+	return process && has_claim(process) && process->launch.index == ref.index &&
+	       process->launch.generation == ref.generation;
+}
+
+/* Entries of launches that nobody knows: their claim was never committed, or their process was removed. An end of a known one
+ * may come at any moment, and is told by a message. */
 static void release_unknown(struct manager *manager)
 {
 	struct ptable *table = manager->config.table;
 	struct ptable_ref ref;
-	for (uint32_t cursor = 0; ptable_next_claimed(table, &cursor, &ref);)
-		ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_FAILED);
+	for (uint32_t cursor = 0; ptable_next_live(table, &cursor, &ref);)
+		if (!is_known(manager, ref))
+			ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_FAILED);
 	for (uint32_t cursor = 0; ptable_next_finished(table, &cursor, &ref);)
-		if (ref.index != PTABLE_COMMAND)
+		if (ref.index != PTABLE_COMMAND && !is_known(manager, ref))
 			ptable_release(table, ref);
 }
 

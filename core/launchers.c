@@ -93,12 +93,18 @@ static void launcher_reports(struct launchers *launchers, struct ptable_ref ref,
 	pthread_mutex_unlock(&launchers->mutex);
 }
 
+/* No launch is ever taken twice, whoever sends it again. */
+static bool launcher_takes(struct launchers *launchers, struct ptable_ref ref)
+{
+	return ptable_step(launchers->setup.table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING);
+}
+
 /* A launch that could not be read, though it is known which. */
 static void launcher_refuses(struct launchers *launchers, struct ptable_ref ref, int error)
 {
 	struct ptable_entry *entry = ptable_at(launchers->setup.table, ref.index);
 
-	if (ref.index == PTABLE_COMMAND || ptable_state(launchers->setup.table, ref) != PTABLE_LAUNCHING)
+	if (ref.index == PTABLE_COMMAND || !launcher_takes(launchers, ref))
 		return;
 	entry->step = LAUNCH_STEP_CLONE;
 	entry->error = -error;
@@ -129,7 +135,7 @@ static bool launcher_serves(struct launchers *launchers)
 {
 	struct message_received_launch launch;
 	int result = message_receive_launch(launchers->setup.socket_fd, &launch);
-	bool received = result == 0;
+	bool received = result == 0, taken = received && launcher_takes(launchers, launch.ref);
 
 	if (!launcher_becomes_busy(launchers)) {
 		if (received)
@@ -137,7 +143,7 @@ static bool launcher_serves(struct launchers *launchers)
 		return false;
 	}
 	if (received) {
-		result = launch_run(&launch.spec, launchers->setup.table, launch.ref);
+		result = taken ? launch_run(&launch.spec, launchers->setup.table, launch.ref) : -EINVAL;
 		/* Before the report: who reads it may wait for the streams to be closed everywhere. */
 		message_received_launch_finish(&launch);
 		launcher_reports(launchers, launch.ref, result);

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/shared.h"
+
 /* PID_MAX_LIMIT of 64-bit kernels: no pid is greater. */
 enum { PTABLE_PIDS = 4194304 };
 
@@ -17,6 +19,9 @@ struct ptable {
 	_Atomic uint32_t used; /* entries below it have been claimed once */
 	_Atomic uint32_t overflow;
 	uint32_t free_head; /* the server's alone; linked through entry.run; 0 ends it */
+	int32_t fd;         /* of the process that made it */
+	_Atomic int32_t ready;
+	struct timespec ready_since;
 	struct ptable_entry entries[PTABLE_CAPACITY];
 	_Atomic uint32_t index_by_pid[PTABLE_PIDS]; /* index + 1; 0 is none */
 };
@@ -33,7 +38,7 @@ static enum ptable_state state_in(uint64_t word)
 
 static bool is_live(enum ptable_state state)
 {
-	return state == PTABLE_LAUNCHING || state == PTABLE_RUNNING;
+	return state == PTABLE_CLAIMED || state == PTABLE_LAUNCHING || state == PTABLE_RUNNING;
 }
 
 static bool is_final(enum ptable_state state)
@@ -43,20 +48,74 @@ static bool is_final(enum ptable_state state)
 
 int ptable_create(struct ptable **out)
 {
-	struct ptable *table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int fd, error = shared_create("procfs-mp-table", sizeof(**out), &fd);
 
-	if (table == MAP_FAILED)
-		return -ENOMEM;
-	atomic_store(&table->used, PTABLE_COMMAND + 1);
-	*out = table;
+	if (error)
+		return error;
+	error = ptable_map(fd, out);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	(*out)->fd = fd;
+	atomic_store(&(*out)->used, PTABLE_COMMAND + 1);
 	return 0;
 }
 
 void ptable_destroy(struct ptable *table)
 {
-	if (table)
-		munmap(table, sizeof(*table));
+	if (!table)
+		return;
+	close(table->fd);
+	ptable_unmap(table);
+}
+
+int ptable_fd(const struct ptable *table)
+{
+	return table->fd;
+}
+
+int ptable_map(int fd, struct ptable **out)
+{
+	void *memory;
+	int error = shared_map(fd, sizeof(**out), &memory);
+
+	if (!error)
+		*out = memory;
+	return error;
+}
+
+void ptable_unmap(struct ptable *table)
+{
+	munmap(table, sizeof(*table));
+}
+
+void ptable_recover(struct ptable *table)
+{
+	uint32_t head = 0;
+
+	/* From the last to the first, so that the lowest are claimed first. */
+	for (uint32_t index = atomic_load(&table->used); --index > PTABLE_COMMAND;) {
+		if (state_in(atomic_load(&table->entries[index].word)) != PTABLE_FREE)
+			continue;
+		table->entries[index].run = head;
+		head = index;
+	}
+	table->free_head = head;
+}
+
+void ptable_set_ready(struct ptable *table, pid_t pid)
+{
+	clock_gettime(CLOCK_MONOTONIC, &table->ready_since);
+	atomic_store(&table->ready, pid);
+}
+
+pid_t ptable_ready(const struct ptable *table, struct timespec *since)
+{
+	pid_t pid = atomic_load(&table->ready);
+
+	*since = table->ready_since;
+	return pid;
 }
 
 struct ptable_entry *ptable_at(struct ptable *table, uint32_t index)
@@ -101,7 +160,7 @@ int ptable_claim(struct ptable *table, uint64_t id, uint32_t run, struct ptable_
 	entry->candidate = 0;
 	entry->started = entry->ended = (struct timespec){ .tv_sec = 0 };
 	entry->usage = (struct usage){ .maxrss_kib = 0 };
-	atomic_store(&entry->word, word_of(ref.generation, PTABLE_LAUNCHING));
+	atomic_store(&entry->word, word_of(ref.generation, PTABLE_CLAIMED));
 	*out = ref;
 	return 0;
 }

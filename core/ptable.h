@@ -25,7 +25,8 @@ enum { PTABLE_COMMAND = 0, PTABLE_CAPACITY = 1 << 20 };
 
 enum ptable_state {
 	PTABLE_FREE,      /* nobody's */
-	PTABLE_LAUNCHING, /* claimed; the child may exist, exec has not succeeded yet */
+	PTABLE_CLAIMED,   /* the server's, to be sent; no launcher has taken it */
+	PTABLE_LAUNCHING, /* taken by exactly one launcher; the child may exist, exec has not succeeded yet */
 	PTABLE_RUNNING,   /* exec succeeded */
 	PTABLE_FAILED,    /* final: no exec; error and step say why; reaped or about to be */
 	PTABLE_ENDED,     /* final: reaped or about to be; status, usage, ended are set */
@@ -68,20 +69,37 @@ struct ptable_ref {
 	uint64_t generation;
 };
 
-/* Maps a new table, MAP_SHARED, before the server is forked.
- * Result: 0 and *out (ptable_destroy unmaps), or -ENOMEM. */
+/* Keeper: makes and maps a new table. Result: 0 and *out (ptable_destroy unmaps it and closes its descriptor), or
+ * -errno as shared_create() and shared_map(). */
 int ptable_create(struct ptable **out);
 void ptable_destroy(struct ptable *table);
+
+/* The descriptor of the process that made the table, close-on-exec: for a server to inherit. */
+int ptable_fd(const struct ptable *table);
+
+/* A server that was exec'd: maps the table; the descriptor stays the caller's.
+ * Result: 0 and *out (ptable_unmap unmaps), or -errno as shared_map(). */
+int ptable_map(int fd, struct ptable **out);
+void ptable_unmap(struct ptable *table);
+
+/* A new server, before its first claim: what the one before left half done when it was killed in a claim or a
+ * release is put in order: every FREE entry can be claimed again. All others are left alone. */
+void ptable_recover(struct ptable *table);
+
+/* Server: that it answers requests from now on, `pid` being its own. */
+void ptable_set_ready(struct ptable *table, pid_t pid);
+/* Keeper: the server that was ready last, and since when (CLOCK_MONOTONIC). Result: its pid, 0: none was. */
+pid_t ptable_ready(const struct ptable *table, struct timespec *since);
 
 /* The entry itself; the index must be below PTABLE_CAPACITY. */
 struct ptable_entry *ptable_at(struct ptable *table, uint32_t index);
 
-/* Server: takes a free entry for run `run` of process `id` and sets it to LAUNCHING.
+/* Server: takes a free entry for run `run` of process `id` and sets it to CLAIMED.
  * Result: 0 and *out, or -EAGAIN when all are taken. */
 int ptable_claim(struct ptable *table, uint64_t id, uint32_t run, struct ptable_ref *out);
 
 /* Server: gives a final entry back. A ref of an older generation does nothing, nor does one that is not
- * final: a claim that was never sent is stepped from LAUNCHING to FAILED first. */
+ * final: a claim that was never sent is stepped from CLAIMED to FAILED first. */
 void ptable_release(struct ptable *table, struct ptable_ref ref);
 
 /* The state of that launch now; PTABLE_FREE when the entry has moved on to another. */
@@ -116,7 +134,7 @@ int ptable_signal(struct ptable *table, struct ptable_ref ref, int signal_number
  * Result: true and *out, or false at the end. */
 bool ptable_next_finished(struct ptable *table, uint32_t *cursor, struct ptable_ref *out);
 
-/* The same for every entry that is LAUNCHING or RUNNING. */
+/* The same for every entry that is CLAIMED, LAUNCHING or RUNNING. */
 bool ptable_next_live(struct ptable *table, uint32_t *cursor, struct ptable_ref *out);
 
 /* Set by a sender whose message found no room, taken by the server, which then scans. The sender tries once more

@@ -143,6 +143,7 @@ static struct ptable_ref claim(struct fixture *fixture)
 	struct ptable_ref ref;
 
 	assert_int_equal(ptable_claim(fixture->table, 1, 1, &ref), 0);
+	assert_true(ptable_step(fixture->table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING));
 	return ref;
 }
 

@@ -5,9 +5,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +18,7 @@
 #include "core/ptable.h"
 
 static const enum ptable_state every_state[] = {
-	PTABLE_FREE, PTABLE_LAUNCHING, PTABLE_RUNNING, PTABLE_FAILED, PTABLE_ENDED,
+	PTABLE_FREE, PTABLE_CLAIMED, PTABLE_LAUNCHING, PTABLE_RUNNING, PTABLE_FAILED, PTABLE_ENDED,
 };
 enum { STATES = sizeof(every_state) / sizeof(every_state[0]) };
 
@@ -46,7 +48,7 @@ static struct ptable_ref claim(struct ptable *table)
 
 static void finish(struct ptable *table, struct ptable_ref ref)
 {
-	assert_true(ptable_step(table, ref, PTABLE_LAUNCHING, PTABLE_FAILED));
+	assert_true(ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_FAILED));
 	ptable_release(table, ref);
 }
 
@@ -80,7 +82,7 @@ static void claim_gives_an_entry_with_nothing_of_the_launch_before(void **state)
 	finish(table, first);
 	assert_int_equal(ptable_claim(table, 123456789012, 7, &second), 0);
 	assert_int_equal(second.index, first.index);
-	assert_int_equal(ptable_state(table, second), PTABLE_LAUNCHING);
+	assert_int_equal(ptable_state(table, second), PTABLE_CLAIMED);
 	assert_int_equal(ptable_pid(table, second), 0);
 	assert_int_equal(entry->id, 123456789012);
 	assert_int_equal(entry->run, 7);
@@ -116,9 +118,9 @@ static void a_ref_of_an_older_generation_can_do_nothing(void **state)
 	ptable_at(table, ref.index)->pid = start_sleeper();
 	assert_int_equal(ptable_state(table, old), PTABLE_FREE);
 	assert_int_equal(ptable_pid(table, old), 0);
-	assert_false(ptable_step(table, old, PTABLE_LAUNCHING, PTABLE_RUNNING));
+	assert_false(ptable_step(table, old, PTABLE_CLAIMED, PTABLE_RUNNING));
 	assert_int_equal(ptable_signal(table, old, SIGKILL), -ESRCH);
-	assert_true(ptable_step(table, ref, PTABLE_LAUNCHING, PTABLE_ENDED));
+	assert_true(ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_ENDED));
 	ptable_release(table, old);
 	assert_int_equal(ptable_state(table, ref), PTABLE_ENDED);
 	assert_int_equal(waitpid(ptable_pid(table, ref), NULL, WNOHANG), 0);
@@ -163,8 +165,8 @@ static void only_a_final_entry_can_be_released_and_only_once(void **state)
 	struct ptable_ref ref = claim(table);
 
 	ptable_release(table, ref);
-	assert_int_equal(ptable_state(table, ref), PTABLE_LAUNCHING);
-	assert_true(ptable_step(table, ref, PTABLE_LAUNCHING, PTABLE_RUNNING));
+	assert_int_equal(ptable_state(table, ref), PTABLE_CLAIMED);
+	assert_true(ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_RUNNING));
 	ptable_release(table, ref);
 	assert_int_equal(ptable_state(table, ref), PTABLE_RUNNING);
 	assert_true(ptable_step(table, ref, PTABLE_RUNNING, PTABLE_ENDED));
@@ -205,7 +207,7 @@ static void *step_all(void *argument)
 	struct stepper *stepper = argument;
 
 	for (int i = 0; i < CONTESTED; i++)
-		stepper->won += ptable_step(stepper->table, stepper->refs[i], PTABLE_LAUNCHING, PTABLE_RUNNING);
+		stepper->won += ptable_step(stepper->table, stepper->refs[i], PTABLE_CLAIMED, PTABLE_LAUNCHING);
 	return NULL;
 }
 
@@ -287,7 +289,7 @@ static void scans_find_every_finished_and_every_live_entry_in_order(void **state
 
 	for (int i = 0; i < ENTRIES; i++) {
 		refs[i] = claim(table);
-		ptable_step(table, refs[i], PTABLE_LAUNCHING, every_state[i % STATES]);
+		ptable_step(table, refs[i], PTABLE_CLAIMED, every_state[i % STATES]);
 	}
 	for (int i = 0; i < ENTRIES; i++) {
 		enum ptable_state is = every_state[i % STATES];
@@ -343,7 +345,7 @@ static void what_one_process_writes_the_other_reads(void **state)
 	if (pid == 0) {
 		ptable_bind_pid(table, getpid(), ref.index);
 		ptable_at(table, ref.index)->status = 42;
-		_exit(!ptable_step(table, ref, PTABLE_LAUNCHING, PTABLE_ENDED));
+		_exit(!ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_ENDED));
 	}
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(ptable_state(table, ref), PTABLE_ENDED);
@@ -358,7 +360,7 @@ static void a_signal_reaches_a_live_launch_and_no_other(void **state)
 		enum ptable_state is;
 		int result;
 	} rows[] = {
-		{ PTABLE_FREE, -ESRCH }, { PTABLE_LAUNCHING, 0 }, { PTABLE_RUNNING, 0 },
+		{ PTABLE_FREE, -ESRCH }, { PTABLE_CLAIMED, 0 }, { PTABLE_LAUNCHING, 0 }, { PTABLE_RUNNING, 0 },
 		{ PTABLE_FAILED, -ESRCH }, { PTABLE_ENDED, -ESRCH },
 	};
 	struct ptable *table = *state;
@@ -369,7 +371,7 @@ static void a_signal_reaches_a_live_launch_and_no_other(void **state)
 		int status;
 
 		ptable_at(table, ref.index)->pid = pid;
-		ptable_step(table, ref, PTABLE_LAUNCHING, rows[i].is);
+		ptable_step(table, ref, PTABLE_CLAIMED, rows[i].is);
 		assert_int_equal(ptable_signal(table, ref, SIGTERM), rows[i].result);
 		if (rows[i].result)
 			kill(pid, SIGKILL);
@@ -412,6 +414,114 @@ static void a_signal_leaves_no_descriptor(void **state)
 	assert_int_equal(after, before);
 }
 
+static void a_claim_is_nobodys_launch_until_a_launcher_has_taken_it(void **state)
+{
+	struct ptable *table = *state;
+	struct ptable_ref ref = claim(table);
+
+	assert_true(ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING));
+	assert_false(ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING));
+	ptable_release(table, ref);
+	assert_int_equal(ptable_state(table, ref), PTABLE_LAUNCHING);
+}
+
+static void who_maps_the_tables_descriptor_sees_the_same_entries(void **state)
+{
+	struct ptable *table = *state, *mapped;
+	struct ptable_ref ref = claim(table), next;
+	int descriptor = ptable_fd(table), ends[2];
+
+	assert_int_equal(fcntl(descriptor, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(ptable_map(descriptor, &mapped), 0);
+	assert_ptr_not_equal(mapped, table);
+	assert_int_equal(ptable_state(mapped, ref), PTABLE_CLAIMED);
+	assert_true(ptable_step(mapped, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING));
+	assert_int_equal(ptable_state(table, ref), PTABLE_LAUNCHING);
+	assert_int_equal(ptable_claim(mapped, 2, 1, &next), 0);
+	assert_int_not_equal(next.index, ref.index);
+	ptable_unmap(mapped);
+	assert_int_equal(ptable_state(table, next), PTABLE_CLAIMED);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(ptable_map(ends[0], &mapped), -EINVAL);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(ptable_map(ends[0], &mapped), -EBADF);
+}
+
+static void a_table_made_under_a_small_limit_of_file_sizes_is_whole_and_the_limit_stays(void **state)
+{
+	struct rlimit before, small, after;
+	struct ptable *table;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){ 4096, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(ptable_create(&table), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &after), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(after.rlim_cur, 4096);
+	ptable_at(table, PTABLE_CAPACITY - 1)->id = 5;
+	ptable_destroy(table);
+}
+
+static void a_hard_limit_of_file_sizes_below_the_table_gives_efbig(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		struct ptable *table;
+
+		setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 4096, 4096 });
+		_exit(ptable_create(&table) != -EFBIG);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* What a server leaves that is killed in the middle of a claim or a release. */
+static void recovery_makes_every_free_entry_claimable_and_leaves_the_others_alone(void **state)
+{
+	enum { ENTRIES = 12 };
+	struct ptable *table = *state;
+	struct ptable_ref refs[ENTRIES], found;
+	uint32_t free_count = 0;
+
+	for (int i = 0; i < ENTRIES; i++)
+		refs[i] = claim(table);
+	for (int i = 0; i < ENTRIES; i++)
+		ptable_step(table, refs[i], PTABLE_CLAIMED, every_state[i % STATES]);
+	ptable_recover(table);
+	for (int i = 0; i < ENTRIES; i++) {
+		if (every_state[i % STATES] == PTABLE_FREE)
+			free_count++;
+		else
+			assert_int_equal(ptable_state(table, refs[i]), every_state[i % STATES]);
+	}
+	assert_int_equal(free_count, 2);
+	for (uint32_t i = 0; i < free_count; i++) {
+		found = claim(table);
+		assert_int_equal(found.index, refs[i * STATES].index);
+		assert_int_equal(found.generation, refs[i * STATES].generation + 1);
+	}
+	assert_int_equal(claim(table).index, refs[ENTRIES - 1].index + 1);
+	ptable_recover(table);
+	assert_int_equal(claim(table).index, refs[ENTRIES - 1].index + 2);
+}
+
+static void who_is_ready_is_told_with_the_moment(void **state)
+{
+	struct ptable *table = *state;
+	struct timespec since;
+
+	assert_int_equal(ptable_ready(table, &since), 0);
+	ptable_set_ready(table, 4711);
+	assert_int_equal(ptable_ready(table, &since), 4711);
+	assert_true(since.tv_sec || since.tv_nsec);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -436,6 +546,12 @@ int main(void)
 		TEST(a_signal_before_there_is_a_child_gives_esrch),
 		TEST(a_signal_that_does_not_exist_gives_einval),
 		TEST(a_signal_leaves_no_descriptor),
+		TEST(a_claim_is_nobodys_launch_until_a_launcher_has_taken_it),
+		TEST(who_maps_the_tables_descriptor_sees_the_same_entries),
+		TEST(a_table_made_under_a_small_limit_of_file_sizes_is_whole_and_the_limit_stays),
+		TEST(a_hard_limit_of_file_sizes_below_the_table_gives_efbig),
+		TEST(recovery_makes_every_free_entry_claimable_and_leaves_the_others_alone),
+		TEST(who_is_ready_is_told_with_the_moment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

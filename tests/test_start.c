@@ -36,7 +36,7 @@ static void a_start_asks_the_keeper_for_what_is_configured(void **state)
 	assert_int_equal(words_split(&process->configuration.args, "a 'b c'", 7, &problem), 0);
 	assert_int_equal(manager_start(world->manager, process, &world->caller, &told.waiter), 0);
 	assert_int_equal(told.times, 0);
-	assert_int_equal(message_receive_launch(world->keeper_fd, &launch), 0);
+	assert_int_equal(world_receive_launch(world, &launch), 0);
 	assert_string_equal(launch.spec.candidates[0], "/bin/true");
 	assert_string_equal(launch.spec.argv[2], "b c");
 	assert_int_equal(launch.spec.stdin_fd, -1);
@@ -61,7 +61,7 @@ static void input_is_read_from_its_beginning_and_cannot_be_written(void **state)
 	assert_true(process->stdin_fd >= 0);
 	assert_int_equal(write(process->stdin_fd, "input", 5), 5);
 	assert_int_equal(manager_start(world->manager, process, &world->caller, &told.waiter), 0);
-	assert_int_equal(message_receive_launch(world->keeper_fd, &launch), 0);
+	assert_int_equal(world_receive_launch(world, &launch), 0);
 	assert_int_equal(read(launch.spec.stdin_fd, bytes, sizeof(bytes)), 5);
 	assert_memory_equal(bytes, "input", 5);
 	assert_int_equal(write(launch.spec.stdin_fd, "x", 1), -1);
@@ -522,7 +522,7 @@ static void a_start_as_another_user_looks_up_the_account_first(void **state)
 	assert_int_equal(manager_start(world->manager, process, &other, &start.waiter), -EALREADY);
 	assert_int_equal(manager_remove(world->manager, process, NULL), -EBUSY);
 	AWAIT(world, process->launch.generation);
-	assert_int_equal(message_receive_launch(world->keeper_fd, &launch), 0);
+	assert_int_equal(world_receive_launch(world, &launch), 0);
 	assert_int_equal(launch.spec.flags, LAUNCH_AS_USER);
 	assert_int_equal(launch.spec.uid, 54321);
 	assert_int_equal(launch.spec.gid, 54322);

@@ -198,10 +198,10 @@ static inline int world_destroy(struct world *world)
 	uv_run(&world->loop, UV_RUN_DEFAULT);
 	if (uv_loop_close(&world->loop))
 		wrong = fprintf(stderr, "a handle is left\n");
-	else if (world_count_fds() != world->fds)
-		wrong = fprintf(stderr, "a descriptor is left\n");
 	if (world->owns_table)
 		ptable_destroy(world->table);
+	if (!wrong && world_count_fds() != world->fds)
+		wrong = fprintf(stderr, "a descriptor is left\n");
 	free(world);
 	return wrong ? -1 : 0;
 }
@@ -323,13 +323,19 @@ static inline struct process *world_make(struct world *world, const char *direct
 	return world_make_as(world, &world->caller, directory);
 }
 
+static inline int world_receive_launch(struct world *world, struct message_received_launch *launch)
+{
+	manager_tell(world->manager);
+	return message_receive_launch(world->keeper_fd, launch);
+}
+
 /* The launch that was asked for. */
 static inline struct ptable_ref world_take_launch(struct world *world)
 {
 	struct message_received_launch launch;
 	struct ptable_ref ref;
 
-	assert_int_equal(message_receive_launch(world->keeper_fd, &launch), 0);
+	assert_int_equal(world_receive_launch(world, &launch), 0);
 	ref = launch.ref;
 	message_received_launch_finish(&launch);
 	return ref;
@@ -357,6 +363,7 @@ static inline void world_enter_running(struct world *world, struct ptable_ref re
 
 	atomic_store(&entry->pid, pid);
 	clock_gettime(CLOCK_REALTIME, &entry->started);
+	ptable_step(world->table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING);
 	assert_true(ptable_step(world->table, ref, PTABLE_LAUNCHING, PTABLE_RUNNING));
 }
 
@@ -375,6 +382,7 @@ static inline void world_enter_failed(struct world *world, struct ptable_ref ref
 
 	entry->step = step;
 	entry->error = error;
+	ptable_step(world->table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING);
 	assert_true(ptable_step(world->table, ref, PTABLE_LAUNCHING, PTABLE_FAILED));
 }
 
