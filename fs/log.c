@@ -1,6 +1,7 @@
 #include "fs/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -54,10 +55,17 @@ void log_init(void)
 	fuse_set_log_func(on_fuse_message);
 }
 
-void log_to_syslog(void)
+void log_leave_terminal(void)
 {
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
 	openlog("procfs-mp", LOG_PID, LOG_DAEMON);
 	in_syslog = true;
+	for (int stream = 0; fd >= 0 && stream <= STDERR_FILENO; stream++)
+		dup2(fd, stream);
+	close(fd);
+	if (chdir("/"))
+		log_warning("the working directory can't become /: %s", strerror(errno));
 }
 
 void log_error(const char *format, ...)

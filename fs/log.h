@@ -13,8 +13,9 @@
  * write with "procfs-mp: " before it and a newline behind. */
 void log_init(void);
 
-/* From now on messages go to syslog(3), with the facility daemon. */
-void log_to_syslog(void);
+/* For a life in the background: from now on messages go to syslog(3), with the facility daemon, the standard
+ * streams are /dev/null and the working directory is /. */
+void log_leave_terminal(void);
 
 /* No newline is needed at the end. Errors are left as errno was. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -2,7 +2,7 @@
  * main: from the command line to the mount and back: the wiring, the only file that knows all.
  *
  * In the background a waiting parent stays until the mount works. What mounts becomes the keeper; the server is
- * its child. The keeper holds /dev/fuse as well, so that the mount outlives a server.
+ * its child, the same program executed (fs/serving). The keeper holds /dev/fuse as well, so that the mount outlives a server.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,19 +19,19 @@
 
 #include "core/keeper.h"
 #include "core/ptable.h"
+#include "core/shared.h"
 #include "core/text.h"
 #include "fs/command.h"
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/options.h"
-#include "fs/server.h"
+#include "fs/serving.h"
 
 enum { EXIT_USAGE = 2 };
 
 struct program {
 	const struct options *options;
 	struct mount mount;
-	struct server *server;
 	struct ptable *table;
 	struct command command;
 	char *base_directory;
@@ -39,6 +39,7 @@ struct program {
 	int parent_fd; /* who waits for the mount to work; -1 in the foreground */
 	int keeper_fd; /* the two ends of what keeper and server say to each other */
 	int server_fd;
+	int journal_fd;
 	pid_t server_pid;
 };
 
@@ -68,17 +69,6 @@ static void hold_standard_streams(void)
 	close(fd);
 }
 
-static void leave_terminal(void)
-{
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	log_to_syslog();
-	for (int stream = 0; fd >= 0 && stream <= STDERR_FILENO; stream++)
-		dup2(fd, stream);
-	close(fd);
-	if (chdir("/"))
-		log_warning("the working directory can't become /: %s", strerror(errno));
-}
-
 /* Result: the status as waitpid(2) gives it. */
 static int wait_for(pid_t pid)
 {
@@ -104,12 +94,13 @@ static int program_init(struct program *program)
 		log_warning("the working directory is unknown (%s): / takes its place", strerror(errno));
 		program->base_directory = strdup("/");
 	}
-	program->server = server_create();
 	error = ptable_create(&program->table);
+	if (!error)
+		error = shared_create("procfs-mp-journal", 0, &program->journal_fd);
 	if (!error && program->options->command)
 		error = command_init(&program->command, program->options->command,
 			program->mount.path, program->umask);
-	if (!program->base_directory || !program->server)
+	if (!program->base_directory)
 		error = -ENOMEM;
 	if (!error && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		error = -errno;
@@ -119,7 +110,7 @@ static int program_init(struct program *program)
 	}
 	program->keeper_fd = ends[0];
 	program->server_fd = ends[1];
-	return mount_open(&program->mount, program->options, program->server);
+	return mount_open(&program->mount, program->options);
 }
 
 static void close_end(int *fd)
@@ -133,73 +124,59 @@ static void program_finish(struct program *program)
 {
 	close_end(&program->keeper_fd);
 	close_end(&program->server_fd);
+	close_end(&program->journal_fd);
 	mount_close(&program->mount);
 	command_finish(&program->command);
 	ptable_destroy(program->table);
-	server_destroy(program->server);
 	free(program->base_directory);
 }
 
-/* The server's process. It is told of signals by messages, so none but those for its own faults may end it. */
-static _Noreturn void become_server(struct program *program, int ready_fd)
+/* Result: 0, or -errno and a message. */
+static int execute_server(struct program *program, int ready_fd)
 {
-	static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
-	sigset_t blocked;
-
-	sigfillset(&blocked);
-	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-		sigdelset(&blocked, faults[i]);
-	sigprocmask(SIG_SETMASK, &blocked, NULL);
-	prctl(PR_SET_NAME, "procfs-mp-srv");
-	close_end(&program->keeper_fd);
-	if (program->parent_fd >= 0)
-		leave_terminal();
-	close_end(&program->parent_fd);
-
-	struct server_config config = {
-		.session = program->mount.session,
+	const struct handover handover = {
 		.mountpoint = program->mount.path,
 		.base_directory = program->base_directory,
-		.socket_fd = program->server_fd,
-		.ready_fd = ready_fd,
-		.table = program->table,
+		.options = program->options->fuse,
+		.fds = {
+			[HANDOVER_FUSE] = fuse_session_fd(program->mount.session),
+			[HANDOVER_SOCKET] = program->server_fd,
+			[HANDOVER_READY] = ready_fd,
+			[HANDOVER_TABLE] = ptable_fd(program->table),
+			[HANDOVER_JOURNAL] = program->journal_fd,
+		},
+		.umask = program->umask,
 		.allow_other = program->options->allow_other,
 		.debug = program->options->debug,
 		.has_command = program->options->command,
-		.umask = program->umask,
+		.in_background = !program->options->foreground,
 	};
-	int status = server_run(program->server, &config);
-	server_destroy(program->server);
-	exit(status);
+
+	fflush(NULL);
+	int error = serving_spawn("/proc/self/exe", &handover, &program->server_pid);
+	if (error)
+		log_error("the server can't be started: %s", strerror(-error));
+	return error;
 }
 
 /* Result: 0 and *ready_fd, on which one byte will come; -errno and a message. */
 static int start_server(struct program *program, int *ready_fd)
 {
 	int ends[2];
-	int error = 0;
 
 	if (pipe2(ends, O_CLOEXEC)) {
-		error = errno;
-		goto say;
+		int error = errno;
+		log_error("the server can't be started: %s", strerror(error));
+		return -error;
 	}
-	fflush(NULL);
-	program->server_pid = fork();
-	if (program->server_pid == 0) {
-		close(ends[0]);
-		become_server(program, ends[1]);
-	}
-	error = program->server_pid < 0 ? errno : 0;
+	int error = execute_server(program, ends[1]);
 	close(ends[1]);
 	close_end(&program->server_fd);
-	if (!error) {
+	if (error)
+		close(ends[0]);
+	else
 		*ready_fd = ends[0];
-		return 0;
-	}
-	close(ends[0]);
-say:
-	log_error("the server can't be started: %s", strerror(error));
-	return -error;
+	return error;
 }
 
 static bool read_ready(int fd)
@@ -238,7 +215,7 @@ static int keep(struct program *program)
 		return EXIT_FAILURE;
 	}
 	if (program->parent_fd >= 0) {
-		leave_terminal();
+		log_leave_terminal();
 		send(program->parent_fd, "", 1, MSG_NOSIGNAL);
 		close_end(&program->parent_fd);
 	}
@@ -271,6 +248,7 @@ static int serve(const struct options *options, int parent_fd)
 		.parent_fd = parent_fd,
 		.keeper_fd = -1,
 		.server_fd = -1,
+		.journal_fd = -1,
 	};
 	int status = EXIT_FAILURE;
 
@@ -325,6 +303,8 @@ int main(int argc, char **argv)
 
 	hold_standard_streams();
 	log_init();
+	if (serving_is_meant(argc, argv))
+		return serving_main(argv);
 	int error = options_parse(&options, argc, argv, &why);
 	if (error == -ENOMEM) {
 		log_error("%s", strerror(ENOMEM));

@@ -16,7 +16,6 @@
 #include "core/words.h"
 #include "fs/log.h"
 #include "fs/options.h"
-#include "fs/server.h"
 
 static const char type_name[] = "fuse.procfs-mp";
 static const char fusermount_default[] = "/usr/bin/fusermount3";
@@ -258,14 +257,14 @@ int mount_choose(struct mount *mount, const struct options *options)
 	return error;
 }
 
-int mount_open(struct mount *mount, const struct options *options, struct server *server)
+int mount_open(struct mount *mount, const struct options *options)
 {
+	static const struct fuse_lowlevel_ops nothing = {0};
 	char *argv[] = {(char *)"procfs-mp", (char *)"-o", options->fuse, NULL};
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct mounted mounted;
 
-	struct fuse_session *session = fuse_session_new(&args, server_operations(),
-		sizeof(struct fuse_lowlevel_ops), server);
+	struct fuse_session *session = fuse_session_new(&args, &nothing, sizeof nothing, NULL);
 	fuse_opt_free_args(&args);
 	if (!session) {
 		log_error("libfuse could not begin a session");
@@ -296,6 +295,15 @@ static void detach(const char *path)
 	}
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+}
+
+void mount_detach(const char *path, dev_t device)
+{
+	struct mounted mounted;
+
+	mounted_at(&mounted, path, device);
+	if (!device || mounted.device == device)
+		detach(path);
 }
 
 /* libfuse unmounts by path, whatever is there now, unless the session's descriptor reports POLLERR, as it

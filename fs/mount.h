@@ -14,13 +14,12 @@
 
 struct fuse_session;
 struct options;
-struct server;
 
 /* {0} is nothing yet. */
 struct mount {
 	char *path;       /* absolute, without symlinks */
 	bool is_private;  /* made by us, removed by us */
-	struct fuse_session *session;
+	struct fuse_session *session; /* mounts and unmounts; answers nothing */
 	dev_t device;     /* st_dev of the mount's root; 0 when it couldn't be learnt */
 };
 
@@ -29,12 +28,16 @@ struct mount {
  * Result: 0; -errno and a message. mount_close is due in both cases. */
 int mount_choose(struct mount *mount, const struct options *options);
 
-/* Creates the session with the server's operations and mounts it; its descriptor is close-on-exec.
+/* Mounts it; the session's descriptor, which whoever answers needs, is close-on-exec.
  * Result: 0; -EIO and a message. */
-int mount_open(struct mount *mount, const struct options *options, struct server *server);
+int mount_open(struct mount *mount, const struct options *options);
 
 /* Whatever was done is undone: unmounts when it is still mounted there (never what somebody else mounted over
  * it), which ends every request under way, and removes the private directory. */
 void mount_close(struct mount *mount);
+
+/* For another process than the one that mounted: takes the mount of that device away from `path`, lazily, unless
+ * another lies over it. device 0: it is not known, whatever lies there is taken away. */
+void mount_detach(const char *path, dev_t device);
 
 #endif

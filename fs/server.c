@@ -12,6 +12,7 @@
 
 #include "fs/events.h"
 #include "fs/log.h"
+#include "fs/mount.h"
 #include "fs/private.h"
 
 /* How many requests are answered before timers and the keeper get their turn. */
@@ -99,6 +100,7 @@ static void tell_ready(struct server *server)
 		log_error("cannot tell that the mount is ready: %s", strerror(errno));
 	close(server->config.ready_fd);
 	server->config.ready_fd = -1;
+	ptable_set_ready(server->config.table, getpid());
 }
 
 static void on_unmounted(struct server *server)
@@ -136,7 +138,7 @@ static void lose_keeper(struct server *server)
 	struct process *process = NULL;
 	while ((process = manager_after(server->manager, process ? process->id : 0)))
 		manager_signal(server->manager, process, SIGKILL, NULL);
-	fuse_session_unmount(server->config.session);
+	mount_detach(server->config.mountpoint, server->surroundings.device);
 	server->status = 1;
 }
 

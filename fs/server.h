@@ -4,7 +4,7 @@
  * Owns: the tree of processes, every open file and every waiting request, from one thread. It starts nothing
  * itself: it asks the keeper, over socket_fd, and reads the table that both share.
  *
- * Must not know: the command line, how the mount was made, that it was forked.
+ * Must not know: the command line, how the mount was made, how it was executed.
  */
 #ifndef PROCFS_MP_SERVER_H
 #define PROCFS_MP_SERVER_H
@@ -22,11 +22,13 @@ struct server;
 
 /* All that it refers to outlives server_run and stays the caller's. */
 struct server_config {
-	struct fuse_session *session; /* mounted; its userdata is the server */
+	struct fuse_session *session; /* on fuse_fd; its userdata is the server */
 	const char *mountpoint;       /* absolute, without symlinks: $PROCFS_MP of every process */
 	const char *base_directory;   /* where relative targets and cwds begin: absolute */
+	int fuse_fd;                  /* /dev/fuse, of a mount that is there: the keeper made it and unmounts it */
 	int socket_fd;                /* the server's end, SOCK_SEQPACKET */
 	int ready_fd;                 /* taken over: one byte once INIT is answered, then closed */
+	int journal_fd;               /* a memory file; empty: the first server of this mount */
 	struct ptable *table;
 	bool allow_other;             /* other users may reach the mount (allow_other or allow_root) */
 	bool debug;
@@ -34,8 +36,7 @@ struct server_config {
 	mode_t umask;                 /* the mount's, 0000 to 0777 */
 };
 
-/* Before the session exists, since it is the session's userdata. It opens nothing and starts no thread: the
- * process is forked afterwards, server_run is called in the child alone and server_destroy in both.
+/* Before the session exists, since it is the session's userdata. It opens nothing and starts no thread.
  * Result: NULL when out of memory; server_destroy frees. */
 struct server *server_create(void);
 

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 
-from harness import Mount, claim, main
+from harness import BINARY, Mount, claim, main, program_of
 from plain import Background, children_of, expect_errno, in_child, read, same, value, wait_until, write
 
 
@@ -212,6 +212,30 @@ def the_mount_answers_while_its_processes_write_without_end(mp):
     for number in range(20):
         same(in_child(lambda: value(mp.run(f'beside{number}', 'true') + '/exitcode')), '0')
     wait_until(lambda: os.stat(flood + '/stdout').st_size == 30000000)
+
+
+@claim
+def when_the_keeper_dies_its_processes_end_and_the_mount_goes_away():
+    """Without the keeper nobody could say how a process ended: none is left, and the mountpoint is free again."""
+    mp = Mount().__enter__()
+    try:
+        pid = int(value(mp.start('runs', 'sleep', '1000') + '/pid'))
+        os.kill(mp.keeper, signal.SIGKILL)
+        wait_until(lambda: mp.find_minor() is None, what='the mountpoint to be free')
+        wait_until(lambda: program_of(pid) is None and program_of(mp.server) is None, what='nothing that runs')
+        same(os.listdir(mp.path), [])
+    finally:
+        mp.abandon()
+
+
+@claim
+def what_the_mount_says_to_itself_is_refused_from_others():
+    """--serve is no option for people."""
+    with open('/etc/passwd') as file:
+        for number in (file.fileno(), 0, 99, 'x'):
+            done = subprocess.run([BINARY, '--serve', str(number), '/mnt'], pass_fds=[file.fileno()], capture_output=True, text=True)
+            same((done.returncode, done.stdout), (1, ''))
+            assert done.stderr.startswith('procfs-mp: --serve is what procfs-mp says to itself'), done.stderr
 
 
 main()
