@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/notify.h"
 #include "fs/private.h"
 
 /* The kernel asks again by itself: it only has to be told that something changed. */
@@ -10,9 +11,8 @@ static void on_ended(struct observer *observer)
 	struct handle *handle = (struct handle *)((char *)observer - offsetof(struct handle, observer));
 	if (!handle->poll)
 		return;
-	fuse_lowlevel_notify_poll(handle->poll);
-	fuse_pollhandle_destroy(handle->poll);
-	handle->poll = NULL;
+	notify_poll(handle->server->config.session, handle->poll);
+	handle->poll = 0;
 }
 
 struct handle *handle_create(struct target *target, int flags)
@@ -48,8 +48,6 @@ void handle_destroy(struct handle *handle)
 	if (handle->ino == handle->server->control)
 		handle->server->control_handles--;
 	observer_stop(&handle->observer);
-	if (handle->poll)
-		fuse_pollhandle_destroy(handle->poll);
 	if (handle->session)
 		manager_close_session(handle->server->manager, handle->session);
 	if (handle->lock)

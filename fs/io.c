@@ -345,10 +345,10 @@ void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, st
 	struct handle *handle = handle_of(info);
 	struct target target;
 	bool gone = find_process(request, handle, &target);
+	/* libfuse's is lost with this process; the number it holds is not. */
 	if (poll) {
-		if (handle->poll)
-			fuse_pollhandle_destroy(handle->poll);
-		handle->poll = poll;
+		fuse_pollhandle_destroy(poll);
+		handle->poll = handle->server->current.poll;
 	}
 	fuse_reply_poll(request, gone ? POLLIN | POLLRDNORM | POLLHUP | POLLERR : poll_events(handle, target.process));
 }

@@ -11,6 +11,7 @@
 #include "fs/files.h"
 #include "fs/node.h"
 #include "fs/parked.h"
+#include "fs/request.h"
 #include "fs/server.h"
 
 /* An open file. */
@@ -39,7 +40,7 @@ struct handle {
 	struct text emptied; /* the value before `>` emptied it, until a write has been accepted */
 
 	struct observer observer;
-	struct fuse_pollhandle *poll;
+	uint64_t poll; /* the kernel's number of the open file, when it wants to be told of a change; 0: it does not */
 	struct session *session;
 	struct lock *lock;
 	LIST_ENTRY(handle) link; /* on the server's list */
@@ -61,6 +62,7 @@ struct server {
 	uv_loop_t loop;
 	uv_poll_t requests;
 	struct fuse_buf buffer;
+	struct request_facts current; /* of the request that is being answered */
 	LIST_HEAD(, handle) handles;
 	struct events *events;
 	uint32_t serial; /* of the last control file looked up */

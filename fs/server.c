@@ -12,6 +12,7 @@
 
 #include "fs/events.h"
 #include "fs/log.h"
+#include "fs/notify.h"
 #include "fs/private.h"
 
 /* How many requests are answered before timers and the keeper get their turn. */
@@ -74,19 +75,9 @@ const struct fuse_lowlevel_ops *server_operations(void)
 	return &OPERATIONS;
 }
 
-/* FUSE_NOTIFY_INC_EPOCH of include/uapi/linux/fuse.h (Linux 6.16), which libfuse 3.14 has no call for: every
- * dentry is revalidated. Unlike the notifications about one entry it takes no lock that a request may hold, so
- * that the loop can send it. Result: false where the kernel does not know it. */
-static bool increase_epoch(struct server *server)
-{
-	struct { uint32_t size; int32_t code; uint64_t unique; } notification = { sizeof notification, 8, 0 };
-	return write(fuse_session_fd(server->config.session), &notification, sizeof notification) ==
-	       (ssize_t)sizeof notification;
-}
-
 void names_changed(struct server *server)
 {
-	if (server->has_epochs && !increase_epoch(server))
+	if (server->has_epochs && !notify_names(server->config.session))
 		log_error("the kernel can't be told that a name has gone: %s", strerror(errno));
 }
 
@@ -94,7 +85,7 @@ static void tell_ready(struct server *server)
 {
 	if (!server->answered_init || server->config.ready_fd < 0)
 		return;
-	server->has_epochs = increase_epoch(server);
+	server->has_epochs = notify_names(server->config.session);
 	if (write(server->config.ready_fd, "", 1) != 1)
 		log_error("cannot tell that the mount is ready: %s", strerror(errno));
 	close(server->config.ready_fd);
@@ -120,6 +111,7 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 	for (int i = 0; i < REQUESTS_A_TURN && size > 0; i++) {
 		size = fuse_session_receive_buf(session, &server->buffer);
 		if (size > 0) {
+			request_look(&server->buffer, &server->current);
 			fuse_session_process_buf(session, &server->buffer);
 			parking_sweep(&server->parking);
 		}
