@@ -11,12 +11,6 @@
 
 #include "fs/private.h"
 
-struct asked {
-	size_t size;
-	off_t offset;
-	bool at_once; /* O_NONBLOCK: -EAGAIN instead of waiting */
-};
-
 /* Result: 0 or -ENOMEM. */
 int follow_open(struct handle *handle, const struct process *process);
 /* Replies at once or later. */

@@ -36,7 +36,9 @@ struct handle *handle_create(struct target *target, int flags)
 	handle->uid = target->caller.uid;
 	handle->gid = target->caller.gid;
 	handle->observer.on_ended = on_ended;
+	handle->number = ++handle->server->last_handle;
 	LIST_INSERT_HEAD(&handle->server->handles, handle, link);
+	HASH_ADD(by_number, handle->server->numbers, number, sizeof handle->number, handle);
 	return handle;
 }
 
@@ -45,6 +47,7 @@ void handle_destroy(struct handle *handle)
 	if (!handle)
 		return;
 	LIST_REMOVE(handle, link);
+	HASH_DELETE(by_number, handle->server->numbers, handle);
 	if (handle->ino == handle->server->control)
 		handle->server->control_handles--;
 	observer_stop(&handle->observer);
@@ -61,7 +64,17 @@ void handle_destroy(struct handle *handle)
 	free(handle);
 }
 
-struct handle *handle_of(const struct fuse_file_info *info)
+struct handle *handle_by_number(struct server *server, uint64_t number)
 {
-	return (struct handle *)(uintptr_t)info->fh;
+	struct handle *handle;
+	HASH_FIND(by_number, server->numbers, &number, sizeof number, handle);
+	return handle;
+}
+
+struct handle *handle_of(fuse_req_t request, const struct fuse_file_info *info)
+{
+	struct handle *handle = handle_by_number(fuse_req_userdata(request), info->fh);
+	if (!handle)
+		fuse_reply_err(request, EBADF);
+	return handle;
 }

@@ -16,6 +16,8 @@
 
 /* An open file. */
 struct handle {
+	uint64_t number; /* what the kernel calls it; never used again */
+	UT_hash_handle by_number;
 	struct server *server;
 	const struct row *row;
 	uint64_t process; /* 0: the root's; of clone, what the open made */
@@ -63,7 +65,9 @@ struct server {
 	uv_poll_t requests;
 	struct fuse_buf buffer;
 	struct request_facts current; /* of the request that is being answered */
-	LIST_HEAD(, handle) handles;
+	LIST_HEAD(, handle) handles; /* the newest first */
+	struct handle *numbers;      /* by_number */
+	uint64_t last_handle;        /* the highest number that was ever given */
 	struct events *events;
 	uint32_t serial; /* of the last control file looked up */
 	fuse_ino_t control;       /* that file, */
@@ -115,7 +119,10 @@ void control_write(fuse_req_t request, struct handle *handle, struct target *tar
 /* handle.c */
 struct handle *handle_create(struct target *target, int flags);
 void handle_destroy(struct handle *handle);
-struct handle *handle_of(const struct fuse_file_info *info);
+/* Result: NULL when there is none. */
+struct handle *handle_by_number(struct server *server, uint64_t number);
+/* What a request is about; NULL, and EBADF was replied, when it is none of ours. */
+struct handle *handle_of(fuse_req_t request, const struct fuse_file_info *info);
 
 /* io.c: whether the row can be written, and by this caller. Result: 0; -EACCES with a sentence. */
 int io_check_write(struct target *target);
@@ -132,9 +139,16 @@ int value_write(struct handle *handle, struct target *target, const struct writt
 /* SETATTR's size, for every kind of row. Result: 0; -errno with a sentence. */
 int value_truncate(struct target *target, off_t size);
 
+/* What a READ request wants of a file that is followed. */
+struct asked {
+	size_t size;
+	off_t offset;
+	bool at_once; /* O_NONBLOCK: -EAGAIN instead of waiting */
+};
+
 /* watch.c: the root's events. Result of watch_poll: what is ready now; else the handle's observer is told. */
 int watch_open(struct handle *handle);
-void watch_read(fuse_req_t request, size_t size, off_t offset, const struct fuse_file_info *info);
+void watch_read(fuse_req_t request, struct handle *handle, const struct asked *asked);
 unsigned watch_poll(struct handle *handle);
 
 /* the request table's parts */
