@@ -88,6 +88,7 @@ static struct capture *capture_of_handle(const struct handle *handle, struct pro
 static ssize_t take(struct handle *handle, struct process *process, const struct asked *asked, char *buffer)
 {
 	struct value room = { buffer, asked->size };
+	handle_touch(handle);
 	if (!(handle->row->flags & ROW_FOLLOWS))
 		return read_one(handle, process, asked->offset, &room);
 	bool ended = process->state == PROCESS_ENDED;

@@ -13,6 +13,15 @@ static void on_ended(struct observer *observer)
 		return;
 	notify_poll(handle->server->config.session, handle->poll);
 	handle->poll = 0;
+	handle_touch(handle);
+}
+
+void handle_touch(struct handle *handle)
+{
+	if (handle->is_changed)
+		return;
+	handle->is_changed = true;
+	LIST_INSERT_HEAD(&handle->server->changed, handle, change);
 }
 
 struct handle *handle_create(struct target *target, int flags)
@@ -39,6 +48,7 @@ struct handle *handle_create(struct target *target, int flags)
 	handle->number = ++handle->server->last_handle;
 	LIST_INSERT_HEAD(&handle->server->handles, handle, link);
 	HASH_ADD(by_number, handle->server->numbers, number, sizeof handle->number, handle);
+	handle_touch(handle);
 	return handle;
 }
 
@@ -47,6 +57,8 @@ void handle_destroy(struct handle *handle)
 	if (!handle)
 		return;
 	LIST_REMOVE(handle, link);
+	if (handle->is_changed)
+		LIST_REMOVE(handle, change);
 	HASH_DELETE(by_number, handle->server->numbers, handle);
 	if (handle->ino == handle->server->control)
 		handle->server->control_handles--;
@@ -55,6 +67,11 @@ void handle_destroy(struct handle *handle)
 		manager_close_session(handle->server->manager, handle->session);
 	if (handle->lock)
 		locks_close(&handle->server->locks, handle->lock);
+	struct resumption *at;
+	while ((at = LIST_FIRST(&handle->resent))) {
+		LIST_REMOVE(at, link);
+		resumption_destroy(at);
+	}
 	text_finish(&handle->draft);
 	text_finish(&handle->emptied);
 	free(handle->content);

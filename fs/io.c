@@ -85,6 +85,7 @@ static int open_row(struct target *target, struct handle *handle)
 		return 0;
 	struct opened opened = {0};
 	int error = target->row->open(&target->view, is_writing(handle->flags), &opened);
+	handle_touch(handle);
 	handle->session = opened.session;
 	if (opened.process)
 		handle->process = opened.process->id;
@@ -195,6 +196,7 @@ static int take_content(struct handle *handle, struct target *target)
 		text_finish(&text);
 		return error;
 	}
+	handle_touch(handle);
 	free(handle->content);
 	handle->content = text_take(&text, &handle->content_size);
 	handle->has_content = handle->content;
@@ -209,7 +211,11 @@ static void reply_content(fuse_req_t request, struct handle *handle, struct aske
 		size = 0;
 	else if (size > handle->content_size - (size_t)offset)
 		size = handle->content_size - (size_t)offset;
-	handle->position = size ? offset + (off_t)size : 0;
+	off_t position = size ? offset + (off_t)size : 0;
+	if (position != handle->position && is_stream(handle->row, handle->flags)) {
+		handle_touch(handle);
+		handle->position = position;
+	}
 	fuse_reply_buf(request, size ? handle->content + offset : NULL, size);
 }
 
@@ -357,6 +363,7 @@ void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, st
 	/* libfuse's is lost with this process; the number it holds is not. */
 	if (poll) {
 		fuse_pollhandle_destroy(poll);
+		handle_touch(handle);
 		handle->poll = handle->server->current.poll;
 	}
 	fuse_reply_poll(request, gone ? POLLIN | POLLRDNORM | POLLHUP | POLLERR : poll_events(handle, target.process));

@@ -12,6 +12,7 @@
 #include "fs/node.h"
 #include "fs/parked.h"
 #include "fs/request.h"
+#include "fs/resumption.h"
 #include "fs/server.h"
 
 /* An open file. */
@@ -49,10 +50,13 @@ struct handle {
 	struct reader *reader; /* of what is captured (fs/follow.h) */
 	struct events_reader *watching; /* of events: where this open is */
 
-	/* A write that was interrupted and is sent again goes on where it was. */
-	bool resumes;
-	int resume_state; /* enum script_state */
-	uint64_t deadline; /* uv_now()'s milliseconds; 0: none */
+	bool resumes; /* a write was interrupted: the next goes on where that was */
+	struct resumption interrupted;
+	struct resumption_list waiting; /* writes that wait: theirs */
+	struct resumption_list resent;  /* writes that waited in a server that is gone; ours, until they are sent again */
+
+	bool is_changed; /* on the server's list of those that have changed */
+	LIST_ENTRY(handle) change;
 };
 
 struct server {
@@ -66,6 +70,7 @@ struct server {
 	struct fuse_buf buffer;
 	struct request_facts current; /* of the request that is being answered */
 	LIST_HEAD(, handle) handles; /* the newest first */
+	LIST_HEAD(, handle) changed;
 	struct handle *numbers;      /* by_number */
 	uint64_t last_handle;        /* the highest number that was ever given */
 	struct events *events;
@@ -119,6 +124,8 @@ void control_write(fuse_req_t request, struct handle *handle, struct target *tar
 /* handle.c */
 struct handle *handle_create(struct target *target, int flags);
 void handle_destroy(struct handle *handle);
+/* What outlives the server has changed, or is about to. */
+void handle_touch(struct handle *handle);
 /* Result: NULL when there is none. */
 struct handle *handle_by_number(struct server *server, uint64_t number);
 /* What a request is about; NULL, and EBADF was replied, when it is none of ours. */

@@ -30,6 +30,7 @@ static void reply_events(fuse_req_t request, struct handle *handle, size_t size)
 		fuse_reply_err(request, ENOMEM);
 		return;
 	}
+	handle_touch(handle);
 	size = events_read(handle->server->events, handle->watching, bytes, size);
 	fuse_reply_buf(request, bytes, size);
 	free(bytes);
@@ -62,6 +63,7 @@ static int park(fuse_req_t request, struct handle *handle, size_t size)
 
 void watch_read(fuse_req_t request, struct handle *handle, const struct asked *asked)
 {
+	handle_touch(handle);
 	events_seek(handle->server->events, handle->watching, (uint64_t)asked->offset);
 	int error = 0;
 	if (events_ready(handle->server->events, handle->watching) || !asked->size)
