@@ -217,6 +217,21 @@ fail:
 	return error;
 }
 
+uint64_t manager_session_key(const struct session *session)
+{
+	return (uint64_t)session->pid;
+}
+
+struct session *manager_session(struct manager *manager, uint64_t key)
+{
+	return session_by_pid(manager, (pid_t)key);
+}
+
+void manager_hold_session(struct session *session)
+{
+	session->holders++;
+}
+
 void manager_close_session(struct manager *manager, struct session *session)
 {
 	(void)manager;

@@ -150,6 +150,10 @@ struct cgroups *manager_cgroups(struct manager *manager);
 
 /* The caller's program becomes a main process; opening again is the same session. Result: 0 and *out, -EPERM for an unidentified caller, -ESRCH, -ENOMEM. */
 int manager_open_session(struct manager *manager, const struct caller *caller, struct session **out);
+/* For who outlives the server: a session by the key that it has for ever, and one more open of it. NULL: it is over. */
+uint64_t manager_session_key(const struct session *session);
+struct session *manager_session(struct manager *manager, uint64_t key);
+void manager_hold_session(struct session *session);
 /* One of the opens of a session is closed. With the last, its daemonic processes are terminated, the others pass to the mount. */
 void manager_close_session(struct manager *manager, struct session *session);
 /* A descriptor was closed by `thread`: ends the session when its opener has no other whose path ends in `name`. In doubt

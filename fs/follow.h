@@ -18,6 +18,11 @@ void follow_read(fuse_req_t request, struct handle *handle, struct process *proc
 /* Result: poll(2)'s events; 0: the handle's observer is called when there are some. */
 unsigned follow_poll(struct handle *handle, struct process *process);
 
+struct reader;
+void follow_pack(const struct reader *reader, struct text *out);
+/* Result: 0 and *out (free() frees); -EPROTO, -ENOMEM. */
+int follow_unpack(struct record_reader *from, struct reader **out);
+
 /* What stat shows: bytes kept, and when they were last added to (unchanged before). */
 off_t follow_size(const struct process *process, const struct row *row);
 void follow_time(const struct process *process, const struct row *row, struct timespec *out);

@@ -126,6 +126,15 @@ struct handle *handle_create(struct target *target, int flags);
 void handle_destroy(struct handle *handle);
 /* What outlives the server has changed, or is about to. */
 void handle_touch(struct handle *handle);
+/* Whoever polls it asks again: the kernel only has to be told that something changed. */
+void handle_notify(struct handle *handle);
+
+/* All that outlives the server, but for the number. */
+void handle_pack(const struct handle *handle, struct text *out);
+/* Of a process, lock and session that are there already, in the order of the numbers: what waited in it waits until it comes
+ * again. Result: 0, and *out (may be NULL; handle_destroy is due); -EPROTO, -ENOMEM. */
+int handle_unpack(struct server *server, uint64_t number, struct record_reader *from, struct handle **out);
+
 /* Result: NULL when there is none. */
 struct handle *handle_by_number(struct server *server, uint64_t number);
 /* What a request is about; NULL, and EBADF was replied, when it is none of ours. */
