@@ -47,8 +47,8 @@ static void finish(struct running *running, struct target *target, int error)
 	free(running);
 }
 
-/* Milliseconds until the deadline of the line that waits; it was set when that line first waited in this open. The loop's clock
- * is CLOCK_MONOTONIC, so that a deadline means the same to a later server. */
+/* Milliseconds until the deadline of the line that waits; it was set when that line first waited in this open. The loop's
+ * clock is CLOCK_MONOTONIC, so that a deadline means the same to a later server. */
 static int64_t remaining(struct running *running)
 {
 	struct resumption *at = &running->at;

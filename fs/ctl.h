@@ -27,8 +27,8 @@ struct step {
 	struct process_ids *chosen; /* those that a `join any` is about */
 };
 
-/* Whether a line is done for the first time. One that was interrupted is sent again by its writer, who wants it done: what has
- * failed meanwhile is tried anew. One that the kernel sends again is the same write: what it came to is told. */
+/* Whether a line is done for the first time. One that was interrupted is sent again by its writer, who wants it done: what
+ * has failed meanwhile is tried anew. One that the kernel sends again is the same write: what it came to is told. */
 enum script_again { SCRIPT_ANEW, SCRIPT_INTERRUPTED, SCRIPT_RESENT };
 
 struct script {
@@ -51,8 +51,8 @@ enum script_state { SCRIPT_DONE, SCRIPT_WAITS_FOR_START, SCRIPT_WAITS_FOR_END, S
 /* Result: 0 and *out (script_finish frees); -EINVAL for words that mean nothing, -E2BIG, -ENOMEM; with a sentence. */
 int script_parse(const struct view *view, const char *text, size_t size, struct script *out);
 
-/* After script_parse: it was begun already. INTERRUPTED: its first line is the one that waited, in the state of *at, and a start
- * is not asked for twice. RESENT: it goes on at the line *at says; what that line needs is taken out of *at. */
+/* After script_parse: it was begun already. INTERRUPTED: its first line is the one that waited, in the state of *at, and a
+ * start is not asked for twice. RESENT: it goes on at the line *at says; what that line needs is taken out of *at. */
 void script_resume(struct script *script, enum script_again again, struct resumption *at);
 
 /* Where it is, before it waits. What that points to stays the script's. */
