@@ -15,7 +15,7 @@
 
 enum {
 	JOURNAL_VERSION = 1,
-	HEADER_SIZE = 4096,
+	HEADER_SIZE = 4096 + JOURNAL_MEMORY,
 	LEAST_LIMIT = 1 << 20, /* before it a compaction is not worth its while, and its pages are kept for the next */
 	GROWTH = 3,            /* times what counted at the last compaction */
 };
@@ -59,6 +59,11 @@ int journal_make(void)
 		return error;
 	}
 	return fd;
+}
+
+void *journal_memory(struct journal *journal)
+{
+	return (char *)journal->header + HEADER_SIZE - JOURNAL_MEMORY;
 }
 
 static char *half_of(const struct journal *journal, unsigned half)

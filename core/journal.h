@@ -37,6 +37,8 @@ struct record {
 
 struct journal;
 
+enum { JOURNAL_MEMORY = 4 << 20 };
+
 /* A new, empty file (CLOEXEC). Result: its descriptor, or -errno. */
 int journal_make(void);
 
@@ -54,6 +56,9 @@ void journal_spoil(struct journal *journal);
 /* Whether anything was put or removed since the last commit. */
 bool journal_has_changes(const struct journal *journal);
 void journal_commit(struct journal *journal);
+
+/* JOURNAL_MEMORY bytes of the same file, all 0 at first, for what is too much to be put again at each change. */
+void *journal_memory(struct journal *journal);
 
 /* Nothing was ever committed. */
 bool journal_is_empty(const struct journal *journal);

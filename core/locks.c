@@ -34,6 +34,13 @@ struct lock *locks_by_id(struct locks *locks, uint64_t id)
 	return lock;
 }
 
+static void add(struct locks *locks, struct lock *lock)
+{
+	HASH_ADD(by_id, locks->ids, id, sizeof lock->id, lock);
+	if (!lock->removed)
+		HASH_ADD_KEYPTR(by_name, locks->names, lock->name, strlen(lock->name), lock);
+}
+
 int locks_make(struct locks *locks, const char *name, struct refusal *why, struct lock **out)
 {
 	size_t length = strlen(name);
@@ -52,8 +59,7 @@ int locks_make(struct locks *locks, const char *name, struct refusal *why, struc
 	}
 	lock->id = ++locks->last_id;
 	clock_gettime(CLOCK_REALTIME, &lock->created);
-	HASH_ADD(by_id, locks->ids, id, sizeof lock->id, lock);
-	HASH_ADD_KEYPTR(by_name, locks->names, lock->name, length, lock);
+	add(locks, lock);
 	*out = lock;
 	return 0;
 }
@@ -80,6 +86,43 @@ void locks_close(struct locks *locks, struct lock *lock)
 {
 	if (--lock->opens == 0 && lock->removed)
 		forget(locks, lock);
+}
+
+void lock_pack(const struct lock *lock, struct text *out)
+{
+	record_put_number(out, lock->id);
+	record_put_string(out, lock->name);
+	record_put_number(out, lock->owner);
+	record_put_number(out, lock->group);
+	record_put_time(out, lock->created);
+	record_put_number(out, lock->removed);
+}
+
+int lock_unpack(struct locks *locks, struct record_reader *from, struct lock **out)
+{
+	struct lock *lock = calloc(1, sizeof *lock);
+	if (!lock)
+		return -ENOMEM;
+	lock->id = record_number(from);
+	lock->name = record_copy(from, NULL);
+	lock->owner = (uid_t)record_number(from);
+	lock->group = (gid_t)record_number(from);
+	lock->created = record_time(from);
+	lock->removed = record_number(from);
+	int error = from->bad || !lock->id || !lock->name ? -EPROTO : 0;
+	if (!error && (locks_by_id(locks, lock->id) || (!lock->removed && locks_by_name(locks, lock->name))))
+		error = -EEXIST;
+	if (error) {
+		free(lock->name);
+		free(lock);
+		return error;
+	}
+	add(locks, lock);
+	if (lock->id > locks->last_id)
+		locks->last_id = lock->id;
+	if (out)
+		*out = lock;
+	return 0;
 }
 
 void locks_remove(struct locks *locks, struct lock *lock)

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <uthash.h>
 
-#include "core/text.h"
+#include "core/record.h"
 
 enum { LOCKS_MOST = 65536 };
 
@@ -50,6 +50,12 @@ struct lock *locks_next(const struct lock *lock);
 
 void locks_open(struct lock *lock);
 void locks_close(struct locks *locks, struct lock *lock);
+
+/* What outlives the server; who has it open says so anew. */
+void lock_pack(const struct lock *lock, struct text *out);
+/* Adds it to the others; nobody has it open. Result: 0, and *out (may be NULL); -EPROTO; -EEXIST (the id, or the name of one
+ * that is not removed); -ENOMEM. */
+int lock_unpack(struct locks *locks, struct record_reader *from, struct lock **out);
 
 /* The name is free at once. The lock is freed unless it is open. */
 void locks_remove(struct locks *locks, struct lock *lock);

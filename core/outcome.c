@@ -71,6 +71,7 @@ void start_fail(struct manager *manager, struct process *process, int error, con
 	cgroups_leave(manager->cgroups, process->id);
 	stopping_on_over(process);
 	process->doomed = 0;
+	process->start_error = error;
 	process_set_error(process, sentence);
 	input_end(process);
 	if (process->state == PROCESS_BETWEEN) {

@@ -117,6 +117,7 @@ bool process_begin_start(struct process *process)
 	if (!process->rerun)
 		process->stop_wanted = false;
 	process->state = PROCESS_STARTING;
+	process->start_error = 0;
 	process->launch = (struct ptable_ref){0};
 	process->run_count++;
 	return true;
@@ -189,6 +190,7 @@ bool process_reset(struct process *process)
 	process_touch(process);
 	process->state = PROCESS_INITIAL;
 	process->doomed = 0;
+	process->start_error = 0;
 	process->stop_wanted = false;
 	process->launch = (struct ptable_ref){0};
 	process->pid = 0;

@@ -119,6 +119,7 @@ struct process {
 	struct waiter_list joining;  /* told when it has ended */
 	struct observer_list observers;
 	char *error; /* the last refusal, NULL: none */
+	int start_error; /* why the last start that was asked for failed, with its sentence in error; 0: it did not */
 	struct start *start; /* STARTING: the manager's */
 	struct terms *terms; /* core/terms; NULL: none */
 	struct stopping *stopping; /* core/stopping; NULL: as usual */

@@ -10,6 +10,7 @@ struct running {
 	struct parked parked;
 	struct handle *handle;
 	struct script script;
+	struct resumption at; /* on the handle's list while it waits */
 	size_t size; /* of the write */
 };
 
@@ -17,6 +18,7 @@ struct running {
 static void keep_answer(struct running *running)
 {
 	struct handle *handle = running->handle;
+	handle_touch(handle);
 	free(handle->answer);
 	handle->answer = running->script.has_answer ? text_take(&running->script.answer, &handle->answer_size) : NULL;
 }
@@ -45,39 +47,62 @@ static void finish(struct running *running, struct target *target, int error)
 	free(running);
 }
 
-/* Milliseconds until the deadline of the line that waits; it was set when that line first waited in this open. */
+/* Milliseconds until the deadline of the line that waits; it was set when that line first waited in this open. The loop's
+ * clock is CLOCK_MONOTONIC, so that a deadline means the same to a later server. */
 static int64_t remaining(struct running *running)
 {
-	struct handle *handle = running->handle;
+	struct resumption *at = &running->at;
 	uv_loop_t *loop = running->parked.parking->loop;
 	double seconds = script_limit(&running->script);
-	if (seconds < 0)
+	if (seconds < 0 && !at->deadline)
 		return -1;
 	uv_update_time(loop);
-	if (!handle->deadline) {
+	if (!at->deadline) {
 		double limit = seconds < 1e9 ? seconds : 1e9;
-		handle->deadline = uv_now(loop) + (uint64_t)(limit * 1000 + 0.5);
+		at->deadline = uv_now(loop) + (uint64_t)(limit * 1000 + 0.5);
 	}
-	return handle->deadline > uv_now(loop) ? (int64_t)(handle->deadline - uv_now(loop)) : 0;
+	return at->deadline > uv_now(loop) ? (int64_t)(at->deadline - uv_now(loop)) : 0;
+}
+
+/* Its writer sends it again: the next write of this open goes on where this one was. */
+static void keep_interrupted(struct running *running)
+{
+	struct handle *handle = running->handle;
+	handle->resumes = true;
+	handle->interrupted = (struct resumption){ .state = running->at.state, .deadline = running->at.deadline };
+}
+
+/* Result: 0, and the line waits; -errno, and the write is to be answered. */
+static int await(struct running *running, enum script_state state)
+{
+	struct handle *handle = running->handle;
+	script_place(&running->script, state, &running->at);
+	int error = parked_wait(&running->parked, remaining(running));
+	if (!error) {
+		LIST_INSERT_HEAD(&handle->waiting, &running->at, link);
+		handle_touch(handle);
+	} else if (error == -EINTR) {
+		keep_interrupted(running);
+	}
+	return error;
 }
 
 static void proceed(struct running *running, struct target *target)
 {
 	struct handle *handle = running->handle;
 	enum script_state state;
+	size_t line = running->script.next;
 	int error = script_run(&running->script, &target->view, &running->parked.waiter, &state);
 	if (running->script.closed)
 		names_changed(handle->server);
 	running->script.closed = false;
+	if (running->script.next != line)
+		running->at.deadline = 0;
 	if (!error && state != SCRIPT_DONE) {
-		handle->resume_state = (int)state;
-		error = parked_wait(&running->parked, remaining(running));
+		error = await(running, state);
 		if (!error)
 			return;
-		handle->resumes = error == -EINTR;
 	}
-	if (!handle->resumes)
-		handle->deadline = 0;
 	finish(running, target, error);
 }
 
@@ -87,14 +112,31 @@ static void on_script_woken(struct parked *parked, int outcome)
 	struct handle *handle = running->handle;
 	struct target target;
 	target_of(parked->request, handle, &target);
-	handle->resumes = outcome == -EINTR;
-	if (!handle->resumes)
-		handle->deadline = 0;
+	LIST_REMOVE(&running->at, link);
+	handle_touch(handle);
+	if (outcome == -EINTR)
+		keep_interrupted(running);
+	running->at.deadline = 0;
 	int error = script_wake(&running->script, &target.view, outcome);
 	if (error)
 		finish(running, &target, error);
 	else
 		proceed(running, &target);
+}
+
+/* The write has come before: to a server that is gone, or until it was interrupted. */
+static void resume(struct running *running)
+{
+	struct handle *handle = running->handle;
+	struct resumption *resent = resumption_take(&handle->resent, running->at.unique);
+	struct resumption *from = resent ? resent : handle->resumes ? &handle->interrupted : NULL;
+	if (from) {
+		running->at.deadline = from->deadline;
+		script_resume(&running->script, resent ? SCRIPT_RESENT : SCRIPT_INTERRUPTED, from);
+	}
+	if (!resent)
+		handle->resumes = false;
+	resumption_destroy(resent);
 }
 
 void control_write(fuse_req_t request, struct handle *handle, struct target *target, struct text *script)
@@ -104,19 +146,18 @@ void control_write(fuse_req_t request, struct handle *handle, struct target *tar
 		fuse_reply_err(request, ENOMEM);
 		return;
 	}
-	bool resumes = handle->resumes;
-	handle->resumes = false;
+	handle_touch(handle);
 	handle->position = 0;
 	parked_init(&running->parked, &handle->server->parking, request, on_script_woken);
 	running->handle = handle;
+	running->at.unique = handle->server->current.unique;
 	running->size = script->size;
 	int error = script_parse(&target->view, script->data, script->size, &running->script);
-	if (!error && resumes)
-		script_resume(&running->script, (enum script_state)handle->resume_state);
-	if (!resumes)
-		handle->deadline = 0;
-	if (error)
+	if (error) {
+		handle->resumes = false;
 		finish(running, target, error);
-	else
-		proceed(running, target);
+		return;
+	}
+	resume(running);
+	proceed(running, target);
 }

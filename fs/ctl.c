@@ -10,6 +10,7 @@
 #include "core/tree.h"
 #include "core/input.h"
 #include "fs/many.h"
+#include "fs/resumption.h"
 #include "fs/verbs.h"
 
 /* ---- the verbs ---- */
@@ -272,12 +273,34 @@ static int fail(const struct script *script, const struct view *view, int error)
 	return error;
 }
 
-/* The start that this open was interrupted in: under way still, or decided meanwhile. */
-static int resume_start(const struct view *view, const struct step *step, struct waiter *waiter)
+/* INITIAL without a failure: it was reset meanwhile, after what was waited for. */
+static int tell_failure(const struct view *view, int error)
+{
+	const struct process *process = view->process;
+	if (process->state != PROCESS_INITIAL || !process->start_error)
+		return 0;
+	return refuse(view->caller->why, -error, "%s", process->error ? process->error : "it has not started");
+}
+
+static int resume_start(const struct view *view, const struct step *step, enum script_again again, struct waiter *waiter)
 {
 	if (!manager_await_start(view->process, waiter))
 		return 1;
-	return process_is_started(view->process) ? 0 : run_start(view, step, waiter);
+	if (process_is_started(view->process))
+		return 0;
+	return again == SCRIPT_RESENT ? tell_failure(view, view->process->start_error) : run_start(view, step, waiter);
+}
+
+int verb_resume(const struct view *view, const struct step *step, enum script_again again, struct waiter *waiter)
+{
+	const struct verb *verb = step->verb;
+	if (verb->waits == SCRIPT_WAITS_FOR_START)
+		return resume_start(view, step, again, waiter);
+	if (verb->waits != SCRIPT_WAITS_FOR_END || again != SCRIPT_RESENT)
+		return verb->run(view, step, waiter);
+	if (view->process->state == PROCESS_INITIAL)
+		return tell_failure(view, -ESRCH);
+	return !manager_await_end(view->process, waiter);
 }
 
 static int run_step(struct script *script, const struct view *view, struct waiter *waiter)
@@ -285,11 +308,11 @@ static int run_step(struct script *script, const struct view *view, struct waite
 	struct step *step = &script->steps[script->next];
 	script->closed |= script->of_root && step->verb->run == run_close;
 	if (script->of_root)
-		return many_run(view, step, script->resumes && !script->next, waiter, &script->gathering);
+		return many_run(view, step, script->again, waiter, &script->gathering);
 	if (script->removed || !view->process)
 		return refuse(view->caller->why, ESRCH, "process object is closed");
-	if (script->resumes && !script->next)
-		return resume_start(view, step, waiter);
+	if (script->again)
+		return verb_resume(view, step, script->again, waiter);
 	if (step->verb)
 		return step->verb->run(view, step, waiter);
 	return row_store(step->row, view, step->value, step->size);
@@ -299,6 +322,7 @@ static void finish_step(struct script *script, const struct view *view)
 {
 	const struct step *step = &script->steps[script->next++];
 	script->done = step->end;
+	script->again = SCRIPT_ANEW;
 	if (script->of_root) {
 		gathering_destroy(script->gathering);
 		script->gathering = NULL;
@@ -307,10 +331,33 @@ static void finish_step(struct script *script, const struct view *view)
 		script->removed = true;
 }
 
-void script_resume(struct script *script, enum script_state state)
+void script_resume(struct script *script, enum script_again again, struct resumption *at)
 {
-	const struct verb *verb = script->steps[0].verb;
-	script->resumes = state == SCRIPT_WAITS_FOR_START && verb && verb->waits == state;
+	size_t next = again == SCRIPT_RESENT ? at->next : 0;
+	const struct verb *verb = next < script->count ? script->steps[next].verb : NULL;
+	if (!verb || (int)verb->waits != at->state)
+		return;
+	if (again == SCRIPT_INTERRUPTED && at->state != SCRIPT_WAITS_FOR_START)
+		return;
+	script->again = again;
+	if (again == SCRIPT_INTERRUPTED)
+		return;
+	script->next = next;
+	script->done = next ? script->steps[next - 1].end : 0;
+	script->steps[next].chosen = at->chosen;
+	at->chosen = NULL;
+	script->has_answer = at->answer;
+	text_append(&script->answer, at->answer, at->answer_size);
+}
+
+void script_place(const struct script *script, enum script_state state, struct resumption *out)
+{
+	out->state = (int)state;
+	out->next = script->next;
+	out->done = script->done;
+	out->chosen = script->steps[script->next].chosen;
+	out->answer = script->has_answer ? script->answer.data : NULL;
+	out->answer_size = script->has_answer ? script->answer.size : 0;
 }
 
 int script_run(struct script *script, const struct view *view, struct waiter *waiter, enum script_state *state)

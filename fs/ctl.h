@@ -10,6 +10,7 @@
 #include "fs/files.h"
 
 struct gathering;
+struct resumption;
 struct process_ids;
 struct verb;
 
@@ -26,13 +27,17 @@ struct step {
 	struct process_ids *chosen; /* those that a `join any` is about */
 };
 
+/* Whether a line is done for the first time. One that was interrupted is sent again by its writer, who wants it done: what
+ * has failed meanwhile is tried anew. One that the kernel sends again is the same write: what it came to is told. */
+enum script_again { SCRIPT_ANEW, SCRIPT_INTERRUPTED, SCRIPT_RESENT };
+
 struct script {
 	char *text;
 	struct step *steps;
 	size_t count, next;
 	size_t done; /* bytes of the lines that are done */
 	bool removed; /* the process is gone: `close` */
-	bool resumes; /* the first line's start was asked for already */
+	enum script_again again; /* of line `next`, once it has begun */
 	bool closed; /* in the root's: processes are gone, since this was last false */
 	bool of_root; /* its lines are about many processes */
 	struct gathering *gathering; /* of the root's line that waits */
@@ -46,9 +51,12 @@ enum script_state { SCRIPT_DONE, SCRIPT_WAITS_FOR_START, SCRIPT_WAITS_FOR_END, S
 /* Result: 0 and *out (script_finish frees); -EINVAL for words that mean nothing, -E2BIG, -ENOMEM; with a sentence. */
 int script_parse(const struct view *view, const char *text, size_t size, struct script *out);
 
-/* The script is sent again after an interruption, by the open that was interrupted: a start that it
- * waited for is not asked for twice. */
-void script_resume(struct script *script, enum script_state state);
+/* After script_parse: it was begun already. INTERRUPTED: its first line is the one that waited, in the state of *at, and a
+ * start is not asked for twice. RESENT: it goes on at the line *at says; what that line needs is taken out of *at. */
+void script_resume(struct script *script, enum script_again again, struct resumption *at);
+
+/* Where it is, before it waits. What that points to stays the script's. */
+void script_place(const struct script *script, enum script_state state, struct resumption *out);
 
 /* Does lines until one has to wait, which `waiter` then does.
  * Result: 0 and *state; -errno with a sentence that says which lines were done. */

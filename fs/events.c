@@ -1,5 +1,6 @@
 #include "fs/events.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,23 +9,39 @@
 /* A name of 255 bytes, each of them \ooo, and the rest. */
 enum { LINE_ROOM = 2048 };
 
-/* Byte number n is at n % room. Lines are dropped whole, the oldest first. */
+/* Byte number n is at n % around. Lines are dropped whole, the oldest first. */
 struct events {
 	uint64_t first, end;
 	uint64_t dropped, count; /* events before first, and before end */
 	struct waiter_list waiters;
 	struct observer_list observers;
 	struct text line; /* room for the longest, so that no event is lost for want of memory */
-	size_t room;
-	char bytes[];
+	size_t room, around;
+	char *bytes, *own; /* own: to be freed */
 };
+
+size_t events_memory(size_t room)
+{
+	return room * 2;
+}
 
 struct events *events_create(size_t room)
 {
-	struct events *events = malloc(sizeof *events + room);
+	char *own = malloc(events_memory(room));
+	struct events *events = own ? events_create_in(own, room) : NULL;
+	if (events)
+		events->own = own;
+	else
+		free(own);
+	return events;
+}
+
+struct events *events_create_in(void *memory, size_t room)
+{
+	struct events *events = malloc(sizeof *events);
 	if (!events)
 		return NULL;
-	*events = (struct events){ .room = room };
+	*events = (struct events){ .room = room, .around = events_memory(room), .bytes = memory };
 	static const char ROOM_FOR_A_LINE[LINE_ROOM];
 	text_append(&events->line, ROOM_FOR_A_LINE, sizeof ROOM_FOR_A_LINE);
 	if (text_status(&events->line)) {
@@ -38,23 +55,81 @@ struct events *events_create(size_t room)
 
 void events_destroy(struct events *events)
 {
-	if (events)
-		text_finish(&events->line);
+	if (!events)
+		return;
+	text_finish(&events->line);
+	free(events->own);
 	free(events);
+}
+
+/* ---- what outlives them ---- */
+
+void events_pack(const struct events *events, struct text *out)
+{
+	record_put_number(out, events->first);
+	record_put_number(out, events->end - events->first);
+	record_put_number(out, events->dropped);
+	record_put_number(out, events->count - events->dropped);
+}
+
+int events_unpack(struct events *events, struct record_reader *from)
+{
+	uint64_t first = record_number(from), size = record_number(from), dropped = record_number(from);
+	uint64_t lines = record_number(from);
+	if (from->bad || size > events->room || lines > size || first > UINT64_MAX - size)
+		return -EPROTO;
+	events->first = first;
+	events->end = first + size;
+	events->dropped = dropped;
+	events->count = dropped + lines;
+	return 0;
+}
+
+void events_pack_reader(const struct events_reader *reader, struct text *out)
+{
+	record_put_number(out, reader->at);
+	record_put_number(out, reader->offset);
+	record_put_number(out, reader->from);
+	record_put_number(out, reader->passed);
+	record_put_number(out, reader->in_line);
+	record_put_bytes(out, reader->note + reader->note_at, reader->note_size - reader->note_at);
+}
+
+int events_unpack_reader(struct events_reader *reader, struct record_reader *from)
+{
+	struct events_reader found = { .at = record_number(from) };
+	size_t size;
+	found.offset = record_number(from);
+	found.from = record_number(from);
+	found.passed = record_number(from);
+	found.in_line = record_number(from);
+	const char *note = record_bytes(from, &size);
+	if (from->bad || size > sizeof found.note)
+		return -EPROTO;
+	if (note)
+		memcpy(found.note, note, size);
+	found.note_size = (unsigned)size;
+	*reader = found;
+	return 0;
+}
+
+static char byte_at(const struct events *events, uint64_t at)
+{
+	return events->bytes[at % events->around];
 }
 
 static void copy_out(const struct events *events, uint64_t at, char *out, size_t size)
 {
-	size_t place = at % events->room;
-	size_t part = size < events->room - place ? size : events->room - place;
+	size_t place = at % events->around;
+	size_t part = size < events->around - place ? size : events->around - place;
 	memcpy(out, events->bytes + place, part);
 	memcpy(out + part, events->bytes, size - part);
 }
 
 static void copy_in(struct events *events, const char *bytes, size_t size)
 {
-	size_t place = events->end % events->room;
-	size_t part = size < events->room - place ? size : events->room - place;
+	size_t place = events->end % events->around;
+	size_t part = size < events->around - place ? size : events->around - place;
 	memcpy(events->bytes + place, bytes, part);
 	memcpy(events->bytes, bytes + part, size - part);
 	events->end += size;
@@ -62,7 +137,7 @@ static void copy_in(struct events *events, const char *bytes, size_t size)
 
 static void drop_first(struct events *events)
 {
-	while (events->bytes[events->first++ % events->room] != '\n')
+	while (byte_at(events, events->first++) != '\n')
 		continue;
 	events->dropped++;
 }
@@ -148,9 +223,9 @@ void events_seek(const struct events *events, struct events_reader *reader, uint
 	if (at > events->end)
 		at = events->end;
 	*reader = (struct events_reader){ .at = at, .offset = offset, .from = from, .passed = events->count };
-	reader->in_line = at > events->first && events->bytes[(at - 1) % events->room] != '\n';
+	reader->in_line = at > events->first && byte_at(events, at - 1) != '\n';
 	for (uint64_t i = at; i < events->end; i++)
-		reader->passed -= events->bytes[i % events->room] == '\n';
+		reader->passed -= byte_at(events, i) == '\n';
 }
 
 bool events_ready(const struct events *events, const struct events_reader *reader)

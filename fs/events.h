@@ -8,6 +8,7 @@
 #define PROCFS_MP_EVENTS_H
 
 #include "core/manager.h"
+#include "core/record.h"
 
 enum { EVENTS_ROOM = 1 << 20 };
 
@@ -26,6 +27,19 @@ struct events_reader {
 
 /* room: how many bytes are kept, at least 4096. Result: NULL without memory. */
 struct events *events_create(size_t room);
+/* The same in memory that outlives it: events_memory(room) bytes, which stay the caller's. */
+struct events *events_create_in(void *memory, size_t room);
+/* Twice the room: lines that are added overwrite nothing of what was kept when events_pack was last called, until they are
+ * more than the room themselves. */
+size_t events_memory(size_t room);
+
+/* Which bytes of the memory are lines. */
+void events_pack(const struct events *events, struct text *out);
+/* Into one that was created in the same memory. Result: 0, or -EPROTO, and it is as it was. */
+int events_unpack(struct events *events, struct record_reader *from);
+/* Where a reader is; it may be read from then on. Result of unpack: 0, or -EPROTO. */
+void events_pack_reader(const struct events_reader *reader, struct text *out);
+int events_unpack_reader(struct events_reader *reader, struct record_reader *from);
 /* Nobody may wait. NULL is allowed. */
 void events_destroy(struct events *events);
 

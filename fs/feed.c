@@ -9,6 +9,7 @@
 struct feeding {
 	struct parked parked;
 	struct handle *handle;
+	struct resumption at; /* on the handle's list while it waits */
 	size_t size, done;
 	bool at_once;
 	char bytes[];
@@ -63,8 +64,12 @@ static void proceed(struct feeding *feeding, struct target *target)
 	if (error == -EAGAIN && !feeding->at_once) {
 		input_wait(target->process->input, &feeding->parked.waiter);
 		error = parked_wait(&feeding->parked, -1);
-		if (!error)
+		if (!error) {
+			feeding->at.done = feeding->done;
+			LIST_INSERT_HEAD(&feeding->handle->waiting, &feeding->at, link);
+			handle_touch(feeding->handle);
 			return;
+		}
 	}
 	if (!error)
 		forget_refusal(target);
@@ -76,12 +81,23 @@ static void on_room(struct parked *parked, int outcome)
 	struct feeding *feeding = (struct feeding *)parked;
 	struct target target;
 	target_of(parked->request, feeding->handle, &target);
+	LIST_REMOVE(&feeding->at, link);
+	handle_touch(feeding->handle);
 	if (!outcome && !target.process)
 		outcome = refuse(&target.why, ESTALE, "process object is closed");
 	if (outcome)
 		finish(feeding, &target, outcome);
 	else
 		proceed(feeding, &target);
+}
+
+/* Bytes that the program got from this write through a server that is gone. */
+static size_t taken_before(struct handle *handle, size_t size)
+{
+	struct resumption *resent = resumption_take(&handle->resent, handle->server->current.unique);
+	size_t done = resent && resent->done <= size ? (size_t)resent->done : 0;
+	resumption_destroy(resent);
+	return done;
 }
 
 void feed_write(fuse_req_t request, struct handle *handle, struct target *target, struct fed fed)
@@ -93,8 +109,9 @@ void feed_write(fuse_req_t request, struct handle *handle, struct target *target
 	}
 	parked_init(&feeding->parked, &handle->server->parking, request, on_room);
 	feeding->handle = handle;
+	feeding->at = (struct resumption){ .unique = handle->server->current.unique };
 	feeding->size = fed.size;
-	feeding->done = 0;
+	feeding->done = taken_before(handle, fed.size);
 	feeding->at_once = fed.at_once;
 	memcpy(feeding->bytes, fed.bytes, fed.size);
 	int error = input_check(target->process->input, &target->why);

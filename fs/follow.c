@@ -38,6 +38,33 @@ int follow_open(struct handle *handle, const struct process *process)
 	return 0;
 }
 
+void follow_pack(const struct reader *reader, struct text *out)
+{
+	record_put_number(out, reader->position[0]);
+	record_put_number(out, reader->position[1]);
+	record_put_number(out, (unsigned)reader->which);
+	record_put_number(out, reader->limit);
+	record_put_signed(out, reader->base);
+}
+
+int follow_unpack(struct record_reader *from, struct reader **out)
+{
+	struct reader *reader = calloc(1, sizeof *reader);
+	if (!reader)
+		return -ENOMEM;
+	reader->position[0] = record_number(from);
+	reader->position[1] = record_number(from);
+	reader->which = record_number(from) & 1;
+	reader->limit = record_number(from);
+	reader->base = record_signed(from);
+	if (from->bad) {
+		free(reader);
+		return -EPROTO;
+	}
+	*out = reader;
+	return 0;
+}
+
 static ssize_t read_one(const struct handle *handle, const struct process *process, off_t offset, struct value *room)
 {
 	struct reader *reader = handle->reader;
@@ -88,6 +115,7 @@ static struct capture *capture_of_handle(const struct handle *handle, struct pro
 static ssize_t take(struct handle *handle, struct process *process, const struct asked *asked, char *buffer)
 {
 	struct value room = { buffer, asked->size };
+	handle_touch(handle);
 	if (!(handle->row->flags & ROW_FOLLOWS))
 		return read_one(handle, process, asked->offset, &room);
 	bool ended = process->state == PROCESS_ENDED;

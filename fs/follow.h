@@ -11,18 +11,17 @@
 
 #include "fs/private.h"
 
-struct asked {
-	size_t size;
-	off_t offset;
-	bool at_once; /* O_NONBLOCK: -EAGAIN instead of waiting */
-};
-
 /* Result: 0 or -ENOMEM. */
 int follow_open(struct handle *handle, const struct process *process);
 /* Replies at once or later. */
 void follow_read(fuse_req_t request, struct handle *handle, struct process *process, struct asked asked);
 /* Result: poll(2)'s events; 0: the handle's observer is called when there are some. */
 unsigned follow_poll(struct handle *handle, struct process *process);
+
+struct reader;
+void follow_pack(const struct reader *reader, struct text *out);
+/* Result: 0 and *out (free() frees); -EPROTO, -ENOMEM. */
+int follow_unpack(struct record_reader *from, struct reader **out);
 
 /* What stat shows: bytes kept, and when they were last added to (unchanged before). */
 off_t follow_size(const struct process *process, const struct row *row);

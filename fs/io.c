@@ -85,6 +85,7 @@ static int open_row(struct target *target, struct handle *handle)
 		return 0;
 	struct opened opened = {0};
 	int error = target->row->open(&target->view, is_writing(handle->flags), &opened);
+	handle_touch(handle);
 	handle->session = opened.session;
 	if (opened.process)
 		handle->process = opened.process->id;
@@ -121,7 +122,7 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 		refuse_request(request, &target, error);
 		return;
 	}
-	struct open_reply reply = { .fh = (uintptr_t)handle, .flags = open_flags(target.row, info->flags) };
+	struct open_reply reply = { .fh = handle->number, .flags = open_flags(target.row, info->flags) };
 	if (fuse_reply_buf(request, (const char *)&reply, sizeof reply) == -ENOENT)
 		undo_open(handle);
 }
@@ -129,7 +130,9 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 void io_flush(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	(void)ino;
-	struct handle *handle = handle_of(info);
+	struct handle *handle = handle_of(request, info);
+	if (!handle)
+		return;
 	if (handle->session)
 		manager_check_session(handle->server->manager, handle->session, fuse_req_ctx(request)->pid,
 				      handle->row->name);
@@ -139,8 +142,7 @@ void io_flush(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 void io_release(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	(void)ino;
-	struct handle *handle = handle_of(info);
-	handle_destroy(handle);
+	handle_destroy(handle_by_number(fuse_req_userdata(request), info->fh));
 	fuse_reply_err(request, 0);
 }
 
@@ -168,14 +170,13 @@ static int find_process(fuse_req_t request, struct handle *handle, struct target
 struct reading {
 	struct parked parked;
 	struct handle *handle;
-	size_t size;
-	off_t offset;
+	struct asked asked;
 };
 
-static void reply_stream(fuse_req_t request, int fd, size_t size, off_t offset)
+static void reply_stream(fuse_req_t request, int fd, struct asked asked)
 {
-	char *buffer = malloc(size);
-	ssize_t got = fd >= 0 && buffer ? pread(fd, buffer, size, offset) : 0;
+	char *buffer = malloc(asked.size);
+	ssize_t got = fd >= 0 && buffer ? pread(fd, buffer, asked.size, asked.offset) : 0;
 	if (!buffer || got < 0)
 		fuse_reply_err(request, buffer ? errno : ENOMEM);
 	else
@@ -195,19 +196,26 @@ static int take_content(struct handle *handle, struct target *target)
 		text_finish(&text);
 		return error;
 	}
+	handle_touch(handle);
 	free(handle->content);
 	handle->content = text_take(&text, &handle->content_size);
 	handle->has_content = handle->content;
 	return handle->content ? 0 : -ENOMEM;
 }
 
-static void reply_content(fuse_req_t request, struct handle *handle, size_t size, off_t offset)
+static void reply_content(fuse_req_t request, struct handle *handle, struct asked asked)
 {
+	size_t size = asked.size;
+	off_t offset = asked.offset;
 	if ((size_t)offset >= handle->content_size)
 		size = 0;
 	else if (size > handle->content_size - (size_t)offset)
 		size = handle->content_size - (size_t)offset;
-	handle->position = size ? offset + (off_t)size : 0;
+	off_t position = size ? offset + (off_t)size : 0;
+	if (position != handle->position && is_stream(handle->row, handle->flags)) {
+		handle_touch(handle);
+		handle->position = position;
+	}
 	fuse_reply_buf(request, size ? handle->content + offset : NULL, size);
 }
 
@@ -221,17 +229,17 @@ static void on_read_woken(struct parked *parked, int outcome)
 	if (error)
 		fuse_reply_err(parked->request, -error);
 	else
-		reply_content(parked->request, reading->handle, reading->size, reading->offset);
+		reply_content(parked->request, reading->handle, reading->asked);
 	free(reading);
 }
 
-static int park_read(fuse_req_t request, struct handle *handle, struct target *target, struct reading asked)
+static int park_read(fuse_req_t request, struct handle *handle, struct target *target, struct asked asked)
 {
 	struct reading *reading = malloc(sizeof *reading);
 	if (!reading)
 		return -ENOMEM;
-	*reading = asked;
 	reading->handle = handle;
+	reading->asked = asked;
 	parked_init(&reading->parked, &handle->server->parking, request, on_read_woken);
 	waiter_wait(&target->process->joining, &reading->parked.waiter);
 	int error = parked_wait(&reading->parked, -1);
@@ -243,34 +251,37 @@ static int park_read(fuse_req_t request, struct handle *handle, struct target *t
 void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
 {
 	(void)ino;
-	struct handle *handle = handle_of(info);
+	struct handle *handle = handle_of(request, info);
+	if (!handle)
+		return;
+	struct asked asked = { size, offset, info->flags & O_NONBLOCK };
 	if (handle->watching) {
-		watch_read(request, size, offset, info);
+		watch_read(request, handle, &asked);
 		return;
 	}
 	struct target target;
 	int error = find_process(request, handle, &target);
 	if (is_stream(handle->row, handle->flags))
-		offset = handle->position;
+		asked.offset = handle->position;
 	if (!error && handle->row->captured) {
-		follow_read(request, handle, target.process, (struct asked){ size, offset, info->flags & O_NONBLOCK });
+		follow_read(request, handle, target.process, asked);
 		return;
 	}
 	if (!error && handle->row->stream) {
-		reply_stream(request, handle->row->stream(target.process), size, offset);
+		reply_stream(request, handle->row->stream(target.process), asked);
 		return;
 	}
-	if (!error && (offset == 0 || !handle->has_content))
+	if (!error && (asked.offset == 0 || !handle->has_content))
 		error = take_content(handle, &target);
-	if (error == -EAGAIN && !(info->flags & O_NONBLOCK)) {
-		error = park_read(request, handle, &target, (struct reading){ .size = size, .offset = offset });
+	if (error == -EAGAIN && !asked.at_once) {
+		error = park_read(request, handle, &target, asked);
 		if (!error)
 			return;
 	}
 	if (error)
 		fuse_reply_err(request, -error);
 	else
-		reply_content(request, handle, size, offset);
+		reply_content(request, handle, asked);
 }
 
 /* ---- write ---- */
@@ -289,7 +300,9 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 	      struct fuse_file_info *info)
 {
 	(void)ino;
-	struct handle *handle = handle_of(info);
+	struct handle *handle = handle_of(request, info);
+	if (!handle)
+		return;
 	struct target target;
 	bool append = info->flags & O_APPEND;
 	struct written written = { .bytes = data, .size = size, .offset = append ? -1 : offset };
@@ -342,13 +355,16 @@ static unsigned poll_events(struct handle *handle, struct process *process)
 void io_poll(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info, struct fuse_pollhandle *poll)
 {
 	(void)ino;
-	struct handle *handle = handle_of(info);
+	struct handle *handle = handle_of(request, info);
+	if (!handle)
+		return;
 	struct target target;
 	bool gone = find_process(request, handle, &target);
+	/* libfuse's is lost with this process; the number it holds is not. */
 	if (poll) {
-		if (handle->poll)
-			fuse_pollhandle_destroy(handle->poll);
-		handle->poll = poll;
+		fuse_pollhandle_destroy(poll);
+		handle_touch(handle);
+		handle->poll = handle->server->current.poll;
 	}
 	fuse_reply_poll(request, gone ? POLLIN | POLLRDNORM | POLLHUP | POLLERR : poll_events(handle, target.process));
 }

@@ -73,6 +73,7 @@ int lock_make(struct target *target, const char *name, mode_t mode)
 		return error;
 	lock->owner = target->caller.uid;
 	lock->group = target->caller.gid;
+	recovery_keep_lock(target->server, lock);
 	become(target, lock);
 	return 0;
 }
@@ -84,6 +85,12 @@ int lock_remove(struct target *target, const char *name)
 		return -ENOENT;
 	if (target->caller.uid != 0 && target->caller.uid != lock->owner)
 		return refuse(&target->why, EPERM, "%s is not yours to remove: whoever made a lock removes it", name);
+	uint64_t id = lock->id;
 	locks_remove(&target->server->locks, lock);
+	lock = locks_by_id(&target->server->locks, id);
+	if (lock)
+		recovery_keep_lock(target->server, lock);
+	else
+		recovery_forget(target->server, RECORD_LOCK, id);
 	return 0;
 }

@@ -169,33 +169,41 @@ static int refuse_late(const struct view *view, const struct step *step, const s
 
 /* ---- acting ---- */
 
-static int join(const struct view *view, const struct step *step, struct gathering *gathering)
+/* Of those that were chosen before, some may be gone, which had ended then. */
+static int join_one(const struct view *view, const struct step *step, enum script_again again, struct member *member)
+{
+	struct refusal why = { .sentence = "" };
+	struct caller caller = *view->caller;
+	struct view one = *view;
+	caller.why = &why;
+	one.caller = &caller;
+	one.process = manager_by_id(view->manager, member->id);
+	if (!one.process)
+		return 0;
+	if (again != SCRIPT_RESENT)
+		return !manager_await_end(one.process, &member->waiter);
+	int result = verb_resume(&one, step, again, &member->waiter);
+	if (result < 0)
+		name_culprit(view->caller->why, one.process, result, why.sentence);
+	return result;
+}
+
+static int join(const struct view *view, const struct step *step, enum script_again again, struct gathering *gathering)
 {
 	gathering->any = whom_is_any(step);
 	for (size_t i = 0; i < gathering->count; i++) {
-		struct process *process = manager_by_id(view->manager, gathering->members[i].id);
-		if (!manager_await_end(process, &gathering->members[i].waiter))
-			gathering->left++;
-		else if (gathering->any)
-			return 0;
+		int result = join_one(view, step, again, &gathering->members[i]);
+		if (result < 0 || (!result && gathering->any))
+			return result;
+		gathering->left += (size_t)result;
 	}
 	if (!gathering->left)
 		return 0;
 	return step->seconds == 0 ? refuse_late(view, step, gathering) : 1;
 }
 
-/* A start that was asked for before the line was interrupted. Result: 1 the member waits; 0 done; -errno with a sentence. */
-static int run_one(const struct view *view, const struct step *step, bool again, struct member *member)
-{
-	if (again && !manager_await_start(view->process, &member->waiter))
-		return 1;
-	if (again && process_is_started(view->process))
-		return 0;
-	return step->verb->run(view, step, &member->waiter);
-}
-
 /* The checks were passed: what fails now fails alone, and the others get the verb all the same. */
-static int act(const struct view *view, const struct step *step, bool again, struct gathering *gathering)
+static int act(const struct view *view, const struct step *step, enum script_again again, struct gathering *gathering)
 {
 	gathering->patient = true;
 	gathering->left = 1; /* this loop: nobody is told from inside of it */
@@ -207,7 +215,9 @@ static int act(const struct view *view, const struct step *step, bool again, str
 		one.caller = &caller;
 		one.process = manager_by_id(view->manager, gathering->members[i].id);
 		gathering->left++;
-		int result = one.process ? run_one(&one, step, again, &gathering->members[i]) : 0;
+		struct waiter *waiter = &gathering->members[i].waiter;
+		int result = !one.process ? 0 : again ? verb_resume(&one, step, again, waiter) :
+							step->verb->run(&one, step, waiter);
 		if (result > 0)
 			continue;
 		gathering->left--;
@@ -221,18 +231,31 @@ static int act(const struct view *view, const struct step *step, bool again, str
 	return gathering->error;
 }
 
-int many_run(const struct view *view, struct step *step, bool again, struct waiter *waiter, struct gathering **out)
+static int choose(const struct view *view, struct step *step, enum script_again again)
 {
 	struct process_ids *ids = NULL;
-	int result = whom_choose(view, step, again, &ids);
-	if (!result && !again)
-		result = check_all(view, step, ids);
+	if (again == SCRIPT_RESENT && step->chosen) {
+		whom_take_seconds(view, step);
+		return 0;
+	}
+	int error = whom_choose(view, step, again, &ids);
+	if (!error && !again)
+		error = check_all(view, step, ids);
+	free(step->chosen);
+	step->chosen = ids;
+	return error;
+}
+
+int many_run(const struct view *view, struct step *step, enum script_again again, struct waiter *waiter,
+	     struct gathering **out)
+{
+	int result = choose(view, step, again);
 	if (!result) {
-		struct gathering *gathering = gathering_create(view, ids, waiter);
+		struct gathering *gathering = gathering_create(view, step->chosen, waiter);
 		if (!gathering)
 			result = -ENOMEM;
 		else if (step->verb->many == MANY_TO_JOIN)
-			result = join(view, step, gathering);
+			result = join(view, step, again, gathering);
 		else
 			result = act(view, step, again, gathering);
 		if (result > 0)
@@ -240,8 +263,6 @@ int many_run(const struct view *view, struct step *step, bool again, struct wait
 		else
 			gathering_destroy(gathering);
 	}
-	free(step->chosen);
-	step->chosen = ids;
 	return result;
 }
 

@@ -17,9 +17,11 @@ struct gathering;
 int many_parse(const struct view *view, struct step *step);
 
 /* Does the line; `waiter` is told once, when all have come to what they are waited for, or one of them for `any`.
- * again: the line was interrupted and is sent once more; a start that was asked for then is not asked for twice.
+ * again: the line has begun already; a start that was asked for then is not asked for twice, and one that is RESENT is about
+ * those in step->chosen still.
  * Result: 0 done; 1 and *out, and the waiter waits; -errno with a sentence. */
-int many_run(const struct view *view, struct step *step, bool again, struct waiter *waiter, struct gathering **out);
+int many_run(const struct view *view, struct step *step, enum script_again again, struct waiter *waiter,
+	     struct gathering **out);
 
 /* The line that waited has come to `error` (0, -ETIME, ...). Result: error, with a sentence that names who is meant. */
 int many_wake(const struct view *view, const struct step *step, struct gathering *gathering, int error);

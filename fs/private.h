@@ -11,10 +11,15 @@
 #include "fs/files.h"
 #include "fs/node.h"
 #include "fs/parked.h"
+#include "fs/replies.h"
+#include "fs/request.h"
+#include "fs/resumption.h"
 #include "fs/server.h"
 
 /* An open file. */
 struct handle {
+	uint64_t number; /* what the kernel calls it; never used again */
+	UT_hash_handle by_number;
 	struct server *server;
 	const struct row *row;
 	uint64_t process; /* 0: the root's; of clone, what the open made */
@@ -39,17 +44,20 @@ struct handle {
 	struct text emptied; /* the value before `>` emptied it, until a write has been accepted */
 
 	struct observer observer;
-	struct fuse_pollhandle *poll;
+	uint64_t poll; /* the kernel's number of the open file, when it wants to be told of a change; 0: it does not */
 	struct session *session;
 	struct lock *lock;
 	LIST_ENTRY(handle) link; /* on the server's list */
 	struct reader *reader; /* of what is captured (fs/follow.h) */
 	struct events_reader *watching; /* of events: where this open is */
 
-	/* A write that was interrupted and is sent again goes on where it was. */
-	bool resumes;
-	int resume_state; /* enum script_state */
-	uint64_t deadline; /* uv_now()'s milliseconds; 0: none */
+	bool resumes; /* a write was interrupted: the next goes on where that was */
+	struct resumption interrupted;
+	struct resumption_list waiting; /* writes that wait: theirs */
+	struct resumption_list resent;  /* writes that waited in a server that is gone; ours, until they are sent again */
+
+	bool is_changed; /* on the server's list of those that have changed */
+	LIST_ENTRY(handle) change;
 };
 
 struct server {
@@ -61,7 +69,18 @@ struct server {
 	uv_loop_t loop;
 	uv_poll_t requests;
 	struct fuse_buf buffer;
-	LIST_HEAD(, handle) handles;
+	struct request_facts current; /* of the request that is being answered */
+	LIST_HEAD(, handle) handles; /* the newest first */
+	LIST_HEAD(, handle) changed;
+	struct handle *numbers;      /* by_number */
+	uint64_t last_handle;        /* the highest number that was ever given */
+	struct journal *journal;
+	struct replies replies; /* not yet sent */
+	struct text answers;    /* replies of the server before, which may not have been sent */
+	struct text init;       /* the request that the connection began with */
+	struct text scratch;
+	uint64_t kept, events_kept; /* what the records of the server and of the events said last */
+	uint64_t servers;       /* how many there were before */
 	struct events *events;
 	uint32_t serial; /* of the last control file looked up */
 	fuse_ino_t control;       /* that file, */
@@ -77,6 +96,9 @@ static inline bool is_writing(int flags)
 {
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
+
+/* The end of a request or of a callback: what has changed is kept, the replies are sent, the keeper is told. */
+void server_settle(struct server *server);
 
 /* What a node is, with the rights of whoever asks. */
 struct target {
@@ -113,7 +135,21 @@ void control_write(fuse_req_t request, struct handle *handle, struct target *tar
 /* handle.c */
 struct handle *handle_create(struct target *target, int flags);
 void handle_destroy(struct handle *handle);
-struct handle *handle_of(const struct fuse_file_info *info);
+/* What outlives the server has changed, or is about to. */
+void handle_touch(struct handle *handle);
+/* Whoever polls it asks again: the kernel only has to be told that something changed. */
+void handle_notify(struct handle *handle);
+
+/* All that outlives the server, but for the number. */
+void handle_pack(const struct handle *handle, struct text *out);
+/* Of a process, lock and session that are there already, in the order of the numbers: what waited in it waits until it comes
+ * again. Result: 0, and *out (may be NULL; handle_destroy is due); -EPROTO, -ENOMEM. */
+int handle_unpack(struct server *server, uint64_t number, struct record_reader *from, struct handle **out);
+
+/* Result: NULL when there is none. */
+struct handle *handle_by_number(struct server *server, uint64_t number);
+/* What a request is about; NULL, and EBADF was replied, when it is none of ours. */
+struct handle *handle_of(fuse_req_t request, const struct fuse_file_info *info);
 
 /* io.c: whether the row can be written, and by this caller. Result: 0; -EACCES with a sentence. */
 int io_check_write(struct target *target);
@@ -130,9 +166,16 @@ int value_write(struct handle *handle, struct target *target, const struct writt
 /* SETATTR's size, for every kind of row. Result: 0; -errno with a sentence. */
 int value_truncate(struct target *target, off_t size);
 
+/* What a READ request wants of a file that is followed. */
+struct asked {
+	size_t size;
+	off_t offset;
+	bool at_once; /* O_NONBLOCK: -EAGAIN instead of waiting */
+};
+
 /* watch.c: the root's events. Result of watch_poll: what is ready now; else the handle's observer is told. */
 int watch_open(struct handle *handle);
-void watch_read(fuse_req_t request, size_t size, off_t offset, const struct fuse_file_info *info);
+void watch_read(fuse_req_t request, struct handle *handle, const struct asked *asked);
 unsigned watch_poll(struct handle *handle);
 
 /* the request table's parts */

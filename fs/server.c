@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,9 @@
 #include "fs/events.h"
 #include "fs/log.h"
 #include "fs/mount.h"
+#include "fs/notify.h"
 #include "fs/private.h"
+#include "fs/recovery.h"
 
 /* How many requests are answered before timers and the keeper get their turn. */
 enum { REQUESTS_A_TURN = 64 };
@@ -31,6 +34,11 @@ void server_destroy(struct server *server)
 	if (!server)
 		return;
 	events_destroy(server->events);
+	journal_close(server->journal);
+	text_finish(&server->replies.queue);
+	text_finish(&server->answers);
+	text_finish(&server->init);
+	text_finish(&server->scratch);
 	free(server->buffer.mem);
 	free(server);
 }
@@ -75,19 +83,9 @@ const struct fuse_lowlevel_ops *server_operations(void)
 	return &OPERATIONS;
 }
 
-/* FUSE_NOTIFY_INC_EPOCH of include/uapi/linux/fuse.h (Linux 6.16), which libfuse 3.14 has no call for: every
- * dentry is revalidated. Unlike the notifications about one entry it takes no lock that a request may hold, so
- * that the loop can send it. Result: false where the kernel does not know it. */
-static bool increase_epoch(struct server *server)
-{
-	struct { uint32_t size; int32_t code; uint64_t unique; } notification = { sizeof notification, 8, 0 };
-	return write(fuse_session_fd(server->config.session), &notification, sizeof notification) ==
-	       (ssize_t)sizeof notification;
-}
-
 void names_changed(struct server *server)
 {
-	if (server->has_epochs && !increase_epoch(server))
+	if (server->has_epochs && !notify_names(server->config.session))
 		log_error("the kernel can't be told that a name has gone: %s", strerror(errno));
 }
 
@@ -95,12 +93,52 @@ static void tell_ready(struct server *server)
 {
 	if (!server->answered_init || server->config.ready_fd < 0)
 		return;
-	server->has_epochs = increase_epoch(server);
+	server->has_epochs = notify_names(server->config.session);
 	if (write(server->config.ready_fd, "", 1) != 1)
 		log_error("cannot tell that the mount is ready: %s", strerror(errno));
 	close(server->config.ready_fd);
 	server->config.ready_fd = -1;
 	ptable_set_ready(server->config.table, getpid());
+}
+
+void server_settle(struct server *server)
+{
+	bool kept = recovery_keep(server);
+	replies_send(&server->replies, server->config.fuse_fd);
+	manager_tell(server->manager);
+	if (kept)
+		recovery_compact(server);
+}
+
+static void on_settle(void *context)
+{
+	server_settle(context);
+}
+
+/* Everything that libfuse sends comes through here: replies wait for server_settle(), notifications do not. */
+static ssize_t on_sending(int fd, struct iovec *parts, int count, void *userdata)
+{
+	struct server *server = userdata;
+	const struct fuse_out_header *header = parts->iov_base;
+	if (server->replies.dropped)
+		return (ssize_t)header->len;
+	if (header->unique && !replies_add(&server->replies, parts, count))
+		return (ssize_t)header->len;
+	if (header->unique)
+		recovery_keep(server);
+	return writev(fd, parts, count);
+}
+
+static ssize_t on_receiving(int fd, void *bytes, size_t size, void *userdata)
+{
+	(void)userdata;
+	return read(fd, bytes, size);
+}
+
+int server_attach(struct fuse_session *session, int fuse_fd)
+{
+	static const struct fuse_custom_io IO = { .writev = on_sending, .read = on_receiving };
+	return fuse_session_custom_io(session, &IO, fuse_fd);
 }
 
 static void on_unmounted(struct server *server)
@@ -122,8 +160,14 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 	for (int i = 0; i < REQUESTS_A_TURN && size > 0; i++) {
 		size = fuse_session_receive_buf(session, &server->buffer);
 		if (size > 0) {
+			request_look(&server->buffer, &server->current);
+			if (server->current.opcode == FUSE_INIT)
+				recovery_keep_init(server, server->buffer.mem, (size_t)size);
+			if (recovery_repeat(server))
+				continue;
 			fuse_session_process_buf(session, &server->buffer);
 			parking_sweep(&server->parking);
+			server_settle(server);
 		}
 	}
 	tell_ready(server);
@@ -190,10 +234,10 @@ static int begin(struct server *server, const struct server_config *config)
 		.gid = getegid(),
 	};
 	LIST_INIT(&server->handles);
-	server->events = events_create(EVENTS_ROOM);
-	if (!server->events)
-		return -ENOMEM;
-	int error = uv_loop_init(&server->loop);
+	LIST_INIT(&server->changed);
+	int error = recovery_open(server);
+	if (!error)
+		error = uv_loop_init(&server->loop);
 	if (error)
 		return error;
 	parking_init(&server->parking, &server->loop);
@@ -205,10 +249,14 @@ static int begin(struct server *server, const struct server_config *config)
 		.has_command = config->has_command,
 		.on_finished = on_finished,
 		.on_event = on_event,
+		.on_settle = on_settle,
+		.journal = server->journal,
 		.context = server,
 	};
 	error = manager_create(&manager, &server->manager);
-	int fd = fuse_session_fd(config->session);
+	if (!error)
+		error = recovery_take(server);
+	int fd = config->fuse_fd;
 	if (!error && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
 		error = -errno;
 	if (!error)
@@ -217,6 +265,8 @@ static int begin(struct server *server, const struct server_config *config)
 		return error;
 	server->requests.data = server;
 	server->serving = true;
+	recovery_resume(server);
+	tell_ready(server);
 	return uv_poll_start(&server->requests, UV_READABLE, on_requests);
 }
 
@@ -229,6 +279,7 @@ static void end(struct server *server)
 		uv_poll_stop(&server->requests);
 		parking_wake_all(&server->parking, -ENODEV);
 	}
+	server_settle(server);
 	uv_close((uv_handle_t *)&server->requests, NULL);
 	/* Of a mount that went away under its users no RELEASE comes. */
 	struct handle *handle;

@@ -43,6 +43,9 @@ struct server *server_create(void);
 /* The request table for fuse_session_new(3), of the size sizeof(struct fuse_lowlevel_ops). */
 const struct fuse_lowlevel_ops *server_operations(void);
 
+/* Gives the session /dev/fuse, before server_run. Result: 0, or a libfuse error. */
+int server_attach(struct fuse_session *session, int fuse_fd);
+
 /* The server's whole life: answers requests until the mount has ended, by unmounting or by MESSAGE_SIGNAL.
  * The caller has blocked every signal that could end the process in between.
  * A server that cannot begin returns without having written to ready_fd.

@@ -92,14 +92,11 @@ static struct fuse_session *attach(const struct handover *handover, struct serve
 {
 	char *argv[] = {(char *)"procfs-mp", (char *)"-o", (char *)handover->options, NULL};
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
-	char place[32];
 
 	struct fuse_session *session = fuse_session_new(&args, server_operations(),
 		sizeof(struct fuse_lowlevel_ops), server);
 	fuse_opt_free_args(&args);
-	/* What libfuse takes for a mount that somebody else has made. */
-	snprintf(place, sizeof place, "/dev/fd/%d", handover->fds[HANDOVER_FUSE]);
-	if (session && fuse_session_mount(session, place) == 0)
+	if (session && server_attach(session, handover->fds[HANDOVER_FUSE]) == 0)
 		return session;
 	log_error("libfuse could not begin a session");
 	if (session)

@@ -54,6 +54,7 @@ static void restore_emptied(struct handle *handle, struct target *target)
 	silent.why = NULL;
 	struct view view = target->view;
 	view.caller = &silent;
+	handle_touch(handle);
 	row_store(handle->row, &view, handle->emptied.data, handle->emptied.size);
 	text_finish(&handle->emptied);
 }
@@ -69,6 +70,7 @@ int value_write(struct handle *handle, struct target *target, const struct writt
 		restore_emptied(handle, target);
 		return error;
 	}
+	handle_touch(handle);
 	text_finish(&handle->emptied);
 	text_finish(&handle->draft);
 	handle->draft = text;
@@ -98,6 +100,7 @@ static int empty_value(struct target *target, struct text *old)
 	int error = row_store(target->row, &target->view, "", 0);
 	struct handle *handle = error ? NULL : find_opener(target);
 	if (handle) {
+		handle_touch(handle);
 		text_finish(&handle->emptied);
 		handle->emptied = *old;
 		*old = (struct text){0};

@@ -35,6 +35,10 @@ struct verb {
 /* Row `index` of the table of verbs; NULL behind the last. */
 const struct verb *verb_row(size_t index);
 
+/* A line that has begun already, for one process: as verb.run, but that what is under way is only awaited, and that for RESENT
+ * what is decided is told. */
+int verb_resume(const struct view *view, const struct step *step, enum script_again again, struct waiter *waiter);
+
 /* Words behind a verb, in step->value: a number of seconds into step->seconds, a signal's name into
  * step->signal_number. Result: 0; -EINVAL with a sentence. */
 int verb_parse_seconds(const struct view *view, struct step *step);

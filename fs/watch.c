@@ -30,6 +30,7 @@ static void reply_events(fuse_req_t request, struct handle *handle, size_t size)
 		fuse_reply_err(request, ENOMEM);
 		return;
 	}
+	handle_touch(handle);
 	size = events_read(handle->server->events, handle->watching, bytes, size);
 	fuse_reply_buf(request, bytes, size);
 	free(bytes);
@@ -60,15 +61,15 @@ static int park(fuse_req_t request, struct handle *handle, size_t size)
 	return error;
 }
 
-void watch_read(fuse_req_t request, size_t size, off_t offset, const struct fuse_file_info *info)
+void watch_read(fuse_req_t request, struct handle *handle, const struct asked *asked)
 {
-	struct handle *handle = handle_of(info);
-	events_seek(handle->server->events, handle->watching, (uint64_t)offset);
+	handle_touch(handle);
+	events_seek(handle->server->events, handle->watching, (uint64_t)asked->offset);
 	int error = 0;
-	if (events_ready(handle->server->events, handle->watching) || !size)
-		reply_events(request, handle, size);
+	if (events_ready(handle->server->events, handle->watching) || !asked->size)
+		reply_events(request, handle, asked->size);
 	else
-		error = info->flags & O_NONBLOCK ? -EAGAIN : park(request, handle, size);
+		error = asked->at_once ? -EAGAIN : park(request, handle, asked->size);
 	if (error)
 		fuse_reply_err(request, -error);
 }

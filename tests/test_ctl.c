@@ -1,6 +1,7 @@
 #include "world.h"
 
 #include "fs/ctl.h"
+#include "fs/resumption.h"
 
 static struct view view_of(struct world *world, struct process *process)
 {
@@ -417,7 +418,7 @@ static int resume(struct world *world, struct process *process, struct script *s
 	struct view view = view_of(world, process);
 
 	assert_int_equal(parse(world, process, "start\nname after", script), 0);
-	script_resume(script, SCRIPT_WAITS_FOR_START);
+	script_resume(script, SCRIPT_INTERRUPTED, &(struct resumption){ .state = SCRIPT_WAITS_FOR_START });
 	return script_run(script, &view, &told->waiter, reached);
 }
 
@@ -459,7 +460,7 @@ static void a_script_that_did_not_wait_for_its_start_starts_when_sent_again(void
 
 	world_run_as(world, process, 2147480000);
 	assert_int_equal(parse(world, process, "start", &script), 0);
-	script_resume(&script, SCRIPT_WAITS_FOR_END);
+	script_resume(&script, SCRIPT_INTERRUPTED, &(struct resumption){ .state = SCRIPT_WAITS_FOR_END });
 	assert_int_equal(script_run(&script, &view, &told.waiter, &reached), -EALREADY);
 	assert_string_equal(world->why.sentence, "cannot start a process twice");
 	script_finish(&script);

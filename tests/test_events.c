@@ -184,6 +184,118 @@ static void the_next_event_tells_those_who_wait(void **state)
 	assert_int_equal(left.times, 0);
 }
 
+/* ---- in memory that outlives them ---- */
+
+/* The server dies, and another finds the memory and what was last kept of where the lines are. */
+static void be_born_again(struct scene *scene, char *memory, const struct text *kept)
+{
+	struct record_reader from = { kept->data, kept->data + kept->size, false };
+
+	events_destroy(scene->events);
+	scene->events = events_create_in(memory, ROOM);
+	assert_non_null(scene->events);
+	assert_int_equal(events_unpack(scene->events, &from), 0);
+	assert_ptr_equal(from.at, from.end);
+}
+
+static char *read_from_the_first(struct scene *scene)
+{
+	struct events_reader reader;
+
+	events_begin(scene->events, &reader);
+	return strdup(read_all(scene, &reader, 333));
+}
+
+/* However many lines there were, and as many after that as one change can bring. */
+static void lines_that_were_kept_are_there_again_and_later_ones_are_as_if_never_added(void **state)
+{
+	struct scene *scene = *state;
+	char *memory = malloc(events_memory(ROOM));
+
+	assert_non_null(memory);
+	memset(memory, '\n', events_memory(ROOM));
+	events_destroy(scene->events);
+	scene->events = events_create_in(memory, ROOM);
+	for (int times = 0; times < 40; times++) {
+		struct text kept = {0};
+		char *before, *after;
+		uint64_t end;
+
+		for (int i = 0; i < times * 3; i++)
+			add(scene, MANAGER_CREATED, i);
+		before = read_from_the_first(scene);
+		end = events_end(scene->events);
+		events_pack(scene->events, &kept);
+		while (events_end(scene->events) - end < ROOM - 60)
+			add(scene, MANAGER_REMOVED, 60);
+		be_born_again(scene, memory, &kept);
+		after = read_from_the_first(scene);
+		assert_string_equal(after, before);
+		assert_int_equal(events_end(scene->events), end);
+		text_finish(&kept);
+		free(before);
+		free(after);
+	}
+	events_destroy(scene->events);
+	scene->events = NULL;
+	free(memory);
+}
+
+/* In the middle of a line, and of the note about a gap. */
+static void a_reader_goes_on_where_it_was_when_it_was_kept(void **state)
+{
+	struct scene *scene = *state;
+
+	for (size_t before = 0; before < 200; before += 3) {
+		struct events_reader reader, again;
+		struct text kept = {0};
+		char start[ROOM], *whole, *rest;
+
+		events_begin(scene->events, &reader);
+		events_seek(scene->events, &reader, UINT64_MAX);
+		for (int i = 0; i < 200; i++)
+			add(scene, MANAGER_STARTED, i);
+		events_read(scene->events, &reader, start, before);
+		events_pack_reader(&reader, &kept);
+		assert_int_equal(events_unpack_reader(&again, &(struct record_reader){ kept.data, kept.data + kept.size, false }), 0);
+		for (size_t size = 0; size < kept.size; size++)
+			assert_int_equal(events_unpack_reader(&(struct events_reader){0}, &(struct record_reader){
+					 kept.data, kept.data + size, false }), -EPROTO);
+		whole = strdup(read_all(scene, &reader, 50));
+		rest = strdup(read_all(scene, &again, 50));
+		if (!before) {
+			/* Nothing was read: the gap is noted anew, with the time of then. */
+			whole[0] = rest[0] = '\0';
+		}
+		assert_string_equal(rest, whole);
+		assert_true(again.offset == reader.offset && again.passed == reader.passed);
+		text_finish(&kept);
+		free(whole);
+		free(rest);
+	}
+}
+
+static void what_cannot_be_lines_is_refused(void **state)
+{
+	static const uint64_t BAD[][4] = {
+		{ 0, ROOM + 1, 0, 1 }, { 5, 10, 0, 11 }, { UINT64_MAX, 1, 0, 1 },
+	};
+	struct scene *scene = *state;
+	struct text kept = {0};
+
+	add_life(scene);
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		kept.size = 0;
+		for (int j = 0; j < 4; j++)
+			record_put_number(&kept, BAD[i][j]);
+		assert_int_equal(events_unpack(scene->events, &(struct record_reader){ kept.data, kept.data + kept.size, false }),
+				 -EPROTO);
+	}
+	assert_int_equal(events_unpack(scene->events, &(struct record_reader){ kept.data, kept.data, false }), -EPROTO);
+	assert_int_equal(events_end(scene->events), strlen(LIFE));
+	text_finish(&kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +305,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_reader_that_fell_behind_is_told_how_many_it_lost, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_longest_name_is_a_line_like_any_other, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_next_event_tells_those_who_wait, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(lines_that_were_kept_are_there_again_and_later_ones_are_as_if_never_added, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_reader_goes_on_where_it_was_when_it_was_kept, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_cannot_be_lines_is_refused, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("events", tests, NULL, NULL);

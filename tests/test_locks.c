@@ -123,6 +123,64 @@ static void a_listing_goes_on_behind_what_was_removed(void **state)
 	locks_finish(&locks);
 }
 
+/* In the order of their making, with an id that was never given before. */
+static void locks_come_back_as_they_were_with_those_that_are_removed_and_open(void **state)
+{
+	struct locks locks = {0}, again = {0};
+	struct text kept = {0};
+	struct record_reader from;
+	struct lock *a, *b, *old, *found;
+
+	(void)state;
+	old = make(&locks, "a");
+	locks_open(old);
+	locks_remove(&locks, old);
+	b = make(&locks, "b\n");
+	a = make(&locks, "a");
+	a->owner = 1000;
+	a->group = (gid_t)-1;
+	lock_pack(old, &kept);
+	lock_pack(b, &kept);
+	lock_pack(a, &kept);
+	from = (struct record_reader){ kept.data, kept.data + kept.size, false };
+	assert_int_equal(lock_unpack(&again, &from, NULL), 0);
+	assert_int_equal(lock_unpack(&again, &from, &found), 0);
+	assert_ptr_equal(found, locks_by_name(&again, "b\n"));
+	assert_int_equal(lock_unpack(&again, &from, NULL), 0);
+	assert_ptr_equal(from.at, from.end);
+	found = locks_by_id(&again, old->id);
+	assert_true(found->removed && !found->opens);
+	found = locks_by_name(&again, "a");
+	assert_true(found->id == a->id && found->owner == 1000 && found->group == (gid_t)-1 && !found->removed);
+	assert_true(found->created.tv_sec == a->created.tv_sec && found->created.tv_nsec == a->created.tv_nsec);
+	assert_ptr_equal(locks_next(locks_by_name(&again, "b\n")), found);
+	assert_true(make(&again, "c")->id > a->id);
+	/* As the handles that have it open say. */
+	found = locks_by_id(&again, old->id);
+	locks_open(found);
+	locks_close(&again, found);
+	assert_null(locks_by_id(&again, old->id));
+	locks_close(&locks, old);
+	text_finish(&kept);
+	locks_finish(&locks);
+	locks_finish(&again);
+}
+
+static void what_is_cut_or_there_already_is_no_lock(void **state)
+{
+	struct locks locks = {0};
+	struct text kept = {0};
+
+	(void)state;
+	lock_pack(make(&locks, "a"), &kept);
+	for (size_t size = 0; size < kept.size; size++)
+		assert_int_equal(lock_unpack(&(struct locks){0}, &(struct record_reader){ kept.data, kept.data + size, false }, NULL),
+				 -EPROTO);
+	assert_int_equal(lock_unpack(&locks, &(struct record_reader){ kept.data, kept.data + kept.size, false }, NULL), -EEXIST);
+	text_finish(&kept);
+	locks_finish(&locks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +190,8 @@ int main(void)
 		cmocka_unit_test(a_removed_name_is_free_and_its_id_never_another_locks),
 		cmocka_unit_test(one_that_is_open_lives_until_its_last_close),
 		cmocka_unit_test(a_listing_goes_on_behind_what_was_removed),
+		cmocka_unit_test(locks_come_back_as_they_were_with_those_that_are_removed_and_open),
+		cmocka_unit_test(what_is_cut_or_there_already_is_no_lock),
 	};
 
 	return cmocka_run_group_tests_name("locks", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include "fs/ctl.h"
 #include "fs/many.h"
+#include "fs/resumption.h"
 
 static struct view view_of(struct world *world)
 {
@@ -162,7 +163,7 @@ static void a_start_of_many_that_was_interrupted_is_not_asked_for_twice(void **s
 	world_turn(world);
 	assert_int_equal(told.times, 0);
 	assert_int_equal(script_parse(&view, "start *", 7, &script), 0);
-	script_resume(&script, SCRIPT_WAITS_FOR_START);
+	script_resume(&script, SCRIPT_INTERRUPTED, &(struct resumption){ .state = SCRIPT_WAITS_FOR_START });
 	assert_int_equal(script_run(&script, &view, &told.waiter, &reached), 0);
 	assert_int_equal(reached, SCRIPT_WAITS_FOR_START);
 	world_enter_running(world, refs[1], 2147480001);

@@ -41,7 +41,7 @@ static void check_script(const struct script *script, const char *text, size_t s
 	size_t before = 0;
 
 	require(script->count > 0, "something is to be done");
-	require(script->next == 0 && script->done == 0 && !script->removed && !script->resumes, "nothing is done yet");
+	require(script->next == 0 && script->done == 0 && !script->removed && !script->again, "nothing is done yet");
 	for (size_t i = 0; i < script->count; i++) {
 		const struct step *step = &script->steps[i];
 

@@ -100,6 +100,19 @@ def one_descriptor_in_two_hands_serves_join_and_kill(mp):
                 os.close(number)
 
 
+@claim(timeout=LIMIT)
+def joins_of_one_descriptor_have_each_a_time_of_their_own(mp):
+    """join's timeout is a deadline kept by that write: another's on the same descriptor changes nothing."""
+    path = mp.start('timed', 'sleep', '1000')
+    descriptor = STYLES['write'](path)
+    thread = pending_join(mp, put, descriptor, 'join 5000')
+    same(Background(errno_of, put, descriptor, 'join 0.05').result(), errno.ETIME)
+    assert thread.is_alive()
+    put(descriptor, 'kill')
+    same(thread.result(), 9)
+    os.close(descriptor)
+
+
 @claim(timeout=120)
 def a_pending_join_blocks_no_verb_of_any_program(mp):
     """sh, bash, dash, tee, dd, cp, Python: however either opened it."""

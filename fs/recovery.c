@@ -1,0 +1,244 @@
+#include "fs/recovery.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/keeping.h"
+#include "fs/events.h"
+#include "fs/log.h"
+#include "fs/notify.h"
+#include "fs/private.h"
+
+/* Control files that a dead server has looked up keep their numbers to themselves. */
+enum { SERIALS_A_SERVER = 1 << 16 };
+
+int recovery_open(struct server *server)
+{
+	int error = journal_open(server->config.journal_fd, &server->journal);
+	if (error)
+		return error;
+	server->events = events_create_in(journal_memory(server->journal), EVENTS_ROOM);
+	return server->events ? 0 : -ENOMEM;
+}
+
+/* ---- putting ---- */
+
+static struct text *begin_record(struct server *server)
+{
+	server->scratch.size = 0;
+	return &server->scratch;
+}
+
+static void put(struct server *server, enum record_kind kind, uint64_t key)
+{
+	if (text_status(&server->scratch)) {
+		text_finish(&server->scratch);
+		journal_spoil(server->journal);
+		return;
+	}
+	journal_put(server->journal, &(struct record){ kind, key, server->scratch.data, server->scratch.size });
+}
+
+void recovery_keep_init(struct server *server, const void *bytes, size_t size)
+{
+	server->init.size = 0;
+	text_append(&server->init, bytes, size);
+	if (text_status(&server->init))
+		journal_spoil(server->journal);
+	else
+		journal_put(server->journal, &(struct record){ RECORD_INIT, 0, bytes, size });
+}
+
+void recovery_keep_lock(struct server *server, const struct lock *lock)
+{
+	lock_pack(lock, begin_record(server));
+	put(server, RECORD_LOCK, lock->id);
+}
+
+void recovery_forget(struct server *server, enum record_kind kind, uint64_t key)
+{
+	if (server->journal)
+		journal_remove(server->journal, kind, key);
+}
+
+/* What it says changes with the number of opens and locks alone. */
+static void put_server(struct server *server, bool all)
+{
+	uint64_t now = server->last_handle + server->locks.last_id;
+	if (!all && now == server->kept)
+		return;
+	server->kept = now;
+	struct text *text = begin_record(server);
+	record_put_number(text, server->last_handle);
+	record_put_number(text, server->locks.last_id);
+	record_put_number(text, server->servers);
+	record_put_time(text, server->mounted);
+	put(server, RECORD_SERVER, 0);
+}
+
+static void put_events(struct server *server, bool all)
+{
+	if (!all && events_end(server->events) == server->events_kept)
+		return;
+	server->events_kept = events_end(server->events);
+	events_pack(server->events, begin_record(server));
+	put(server, RECORD_EVENTS, 0);
+}
+
+static void put_handle(struct server *server, const struct handle *handle)
+{
+	handle_pack(handle, begin_record(server));
+	put(server, RECORD_HANDLE, handle->number);
+}
+
+static void put_changed(struct server *server)
+{
+	struct handle *handle;
+	keeping_put(server->manager, false);
+	put_server(server, false);
+	put_events(server, false);
+	while ((handle = LIST_FIRST(&server->changed))) {
+		LIST_REMOVE(handle, change);
+		handle->is_changed = false;
+		put_handle(server, handle);
+	}
+}
+
+static void put_all(struct server *server)
+{
+	struct handle *handle;
+	struct lock *lock;
+	keeping_put(server->manager, true);
+	put_server(server, true);
+	put_events(server, true);
+	for (lock = server->locks.ids; lock; lock = lock->by_id.next)
+		recovery_keep_lock(server, lock);
+	LIST_FOREACH(handle, &server->handles, link)
+		put_handle(server, handle);
+	journal_put(server->journal, &(struct record){ RECORD_INIT, 0, server->init.data, server->init.size });
+}
+
+bool recovery_keep(struct server *server)
+{
+	const struct text *replies = &server->replies.queue;
+	put_changed(server);
+	if (!journal_has_changes(server->journal))
+		return false;
+	if (replies->size)
+		journal_put(server->journal, &(struct record){ RECORD_ANSWER, 0, replies->data, replies->size });
+	journal_commit(server->journal);
+	return true;
+}
+
+void recovery_compact(struct server *server)
+{
+	if (!journal_wants_compaction(server->journal))
+		return;
+	journal_begin_compaction(server->journal);
+	put_all(server);
+	journal_end_compaction(server->journal);
+}
+
+/* ---- taking ---- */
+
+static int take_server(struct server *server, struct record_reader *from)
+{
+	server->last_handle = record_number(from);
+	server->locks.last_id = record_number(from);
+	server->servers = record_number(from) + 1;
+	server->mounted = record_time(from);
+	server->serial = (uint32_t)(server->servers * SERIALS_A_SERVER);
+	return 0;
+}
+
+static int take(void *context, const struct record *record)
+{
+	struct server *server = context;
+	struct record_reader from = { record->bytes, (const char *)record->bytes + record->size, false };
+	int error;
+	switch (record->kind) {
+	case RECORD_SERVER:
+		error = take_server(server, &from);
+		break;
+	case RECORD_EVENTS:
+		error = events_unpack(server->events, &from);
+		break;
+	case RECORD_LOCK:
+		error = lock_unpack(&server->locks, &from, NULL);
+		break;
+	case RECORD_HANDLE:
+		error = handle_unpack(server, record->key, &from, NULL);
+		break;
+	case RECORD_ANSWER:
+		text_append(&server->answers, record->bytes, record->size);
+		return text_status(&server->answers);
+	case RECORD_INIT:
+		text_append(&server->init, record->bytes, record->size);
+		return text_status(&server->init);
+	default:
+		return keeping_take(server->manager, record);
+	}
+	return !error && from.bad ? -EPROTO : error;
+}
+
+/* Removed names that nobody has open any more were forgotten with their last close. */
+static void forget_closed_locks(struct server *server)
+{
+	struct lock *lock, *next;
+	for (lock = server->locks.ids; lock; lock = next) {
+		next = lock->by_id.next;
+		if (!lock->removed || lock->opens)
+			continue;
+		recovery_forget(server, RECORD_LOCK, lock->id);
+		locks_open(lock);
+		locks_close(&server->locks, lock);
+	}
+}
+
+int recovery_take(struct server *server)
+{
+	if (journal_is_empty(server->journal))
+		return 0;
+	int error = journal_replay(server->journal, take, server);
+	if (error)
+		return error;
+	forget_closed_locks(server);
+	return 0;
+}
+
+/* ---- going on ---- */
+
+/* libfuse learns what was agreed on when the connection began. The kernel had its reply long ago. */
+static void repeat_init(struct server *server)
+{
+	struct fuse_buf buffer = { .mem = server->init.data, .size = server->init.size };
+	if (!server->init.size)
+		return;
+	server->replies.dropped = true;
+	fuse_session_process_buf(server->config.session, &buffer);
+	server->replies.dropped = false;
+}
+
+void recovery_resume(struct server *server)
+{
+	struct handle *handle;
+	repeat_init(server);
+	keeping_resume(server->manager);
+	server_settle(server);
+	if (!server->answered_init)
+		return;
+	server->has_epochs = notify_names(server->config.session);
+	LIST_FOREACH(handle, &server->handles, link)
+		handle_notify(handle);
+	if (!notify_resend(server->config.session))
+		log_warning("the kernel can't send again what was asked of the server that died (Linux 6.9 can): "
+			    "requests that were under way are lost");
+}
+
+bool recovery_repeat(struct server *server)
+{
+	const struct request_facts *facts = &server->current;
+	uint64_t asked_as = facts->unique | (facts->resent ? UINT64_C(1) << 63 : 0);
+	return facts->resent && replies_repeat(&server->answers, facts->unique, asked_as, server->config.fuse_fd);
+}

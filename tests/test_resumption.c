@@ -1,0 +1,344 @@
+/* A write that waits when its server dies, and comes again: it goes on where it was. */
+#include "world.h"
+
+#include "fs/ctl.h"
+#include "fs/resumption.h"
+#include "fs/whom.h"
+
+struct write {
+	struct world *world;
+	struct view view;
+	struct script script;
+	struct told told;
+	enum script_state reached;
+};
+
+/* process NULL: the root's ctl. Result: the script's. */
+static int begin(struct write *write, struct world *world, struct process *process, const char *text)
+{
+	*write = (struct write){ .world = world, .told = TOLD };
+	write->view = (struct view){ world->manager, process, &world->caller, false };
+	world->why.sentence[0] = '\0';
+	assert_int_equal(script_parse(&write->view, text, strlen(text), &write->script), 0);
+	return script_run(&write->script, &write->view, &write->told.waiter, &write->reached);
+}
+
+/* Where it is, as a journal keeps it. */
+static void keep(const struct write *write, struct text *out)
+{
+	struct resumption at = { .unique = 8, .deadline = 123456789 };
+
+	script_place(&write->script, write->reached, &at);
+	resumption_pack(&at, out);
+}
+
+/* The server dies, and what happens before the kernel sends the write again is the caller's. */
+static void die(struct write *write, struct text *kept)
+{
+	keep(write, kept);
+	script_finish(&write->script);
+	waiter_cancel(&write->told.waiter);
+}
+
+static int come_again(struct write *write, struct text *kept, const char *text)
+{
+	struct record_reader from = { kept->data, kept->data + kept->size, false };
+	struct resumption *at = NULL;
+
+	assert_int_equal(resumption_unpack(&from, &at), 0);
+	assert_ptr_equal(from.at, from.end);
+	assert_true(at->unique == 8 && at->deadline == 123456789 && at->state == (int)write->reached);
+	write->told = (struct told)TOLD;
+	write->world->why.sentence[0] = '\0';
+	assert_int_equal(script_parse(&write->view, text, strlen(text), &write->script), 0);
+	script_resume(&write->script, SCRIPT_RESENT, at);
+	resumption_destroy(at);
+	text_finish(kept);
+	return script_run(&write->script, &write->view, &write->told.waiter, &write->reached);
+}
+
+static void fail_launch(struct world *world, struct ptable_ref ref)
+{
+	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
+	world_tell(world, MESSAGE_FAILED, ref);
+	world_turn(world);
+}
+
+static void start_launch(struct world *world, struct ptable_ref ref, pid_t pid)
+{
+	world_enter_running(world, ref, pid);
+	world_tell(world, MESSAGE_STARTED, ref);
+	world_turn(world);
+}
+
+/* ---- one process ---- */
+
+static const char START[] = "name before\nstart\nname after";
+
+static void a_start_that_is_under_way_is_awaited_and_lines_before_it_are_not_done_again(void **state)
+{
+	struct world *world = *state;
+	struct process *process = world_make(world, "x");
+	struct text kept = {0};
+	struct write write;
+
+	assert_int_equal(begin(&write, world, process, START), 0);
+	struct ptable_ref ref = world_take_launch(world);
+	die(&write, &kept);
+	assert_int_equal(come_again(&write, &kept, START), 0);
+	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_START);
+	assert_int_equal(write.script.done, strlen("name before\nstart\n") - strlen("start\n"));
+	start_launch(world, ref, 2147480000);
+	assert_int_equal(write.told.times, 1);
+	assert_int_equal(write.told.error, 0);
+	assert_int_equal(process->run_count, 1);
+	script_finish(&write.script);
+}
+
+static void a_start_that_has_succeeded_meanwhile_is_done(void **state)
+{
+	struct world *world = *state;
+	struct process *process = world_make(world, "x");
+	struct text kept = {0};
+	struct write write;
+
+	assert_int_equal(begin(&write, world, process, "start\nname y"), 0);
+	struct ptable_ref ref = world_take_launch(world);
+	die(&write, &kept);
+	start_launch(world, ref, 2147480000);
+	assert_int_equal(come_again(&write, &kept, "start\nname y"), 0);
+	assert_int_equal(write.reached, SCRIPT_DONE);
+	assert_int_equal(process->run_count, 1);
+	assert_string_equal(process->name, "y");
+	script_finish(&write.script);
+}
+
+static void a_start_that_has_failed_meanwhile_gives_its_errno_and_sentence_and_is_not_tried_again(void **state)
+{
+	struct world *world = *state;
+	struct process *process = world_make(world, "x");
+	struct text kept = {0};
+	struct write write;
+
+	assert_int_equal(begin(&write, world, process, START), 0);
+	struct ptable_ref ref = world_take_launch(world);
+	die(&write, &kept);
+	fail_launch(world, ref);
+	assert_int_equal(process->start_error, -ENOENT);
+	assert_int_equal(come_again(&write, &kept, START), -ENOENT);
+	assert_non_null(strstr(world->why.sentence, "cannot execute /bin/true"));
+	assert_non_null(strstr(world->why.sentence, "line 2; done before it: name before"));
+	assert_int_equal(process->run_count, 1);
+	script_finish(&write.script);
+	assert_int_equal(begin(&write, world, process, "start"), 0);
+	assert_int_equal(process->start_error, 0);
+	script_finish(&write.script);
+	waiter_cancel(&write.told.waiter);
+	start_launch(world, world_take_launch(world), 2147480000);
+}
+
+static void a_start_whose_process_has_ended_and_was_reset_meanwhile_is_done(void **state)
+{
+	struct world *world = *state;
+	struct process *process = world_make(world, "x");
+	struct text kept = {0};
+	struct write write;
+
+	assert_int_equal(begin(&write, world, process, "start"), 0);
+	struct ptable_ref ref = world_take_launch(world);
+	die(&write, &kept);
+	start_launch(world, ref, 2147480000);
+	world_end(world, process, 0);
+	assert_int_equal(manager_reset(world->manager, process, NULL), 0);
+	assert_int_equal(come_again(&write, &kept, "start"), 0);
+	assert_int_equal(write.reached, SCRIPT_DONE);
+	assert_int_equal(process->run_count, 1);
+	script_finish(&write.script);
+}
+
+static void a_join_waits_on_or_is_done_when_the_end_has_come_and_gone(void **state)
+{
+	enum { RUNS, ENDED, RESET, CASES };
+	struct world *world = *state;
+	struct process *process = world_make(world, "x");
+
+	for (int i = RUNS; i < CASES; i++) {
+		struct text kept = {0};
+		struct write write;
+
+		world_run_as(world, process, 2147480000);
+		assert_int_equal(begin(&write, world, process, "name z\njoin 7\nname w"), 0);
+		assert_int_equal(write.reached, SCRIPT_WAITS_FOR_END);
+		die(&write, &kept);
+		if (i >= ENDED)
+			world_end(world, process, 0);
+		if (i >= RESET)
+			assert_int_equal(manager_reset(world->manager, process, NULL), 0);
+		assert_int_equal(come_again(&write, &kept, "name z\njoin 7\nname w"), 0);
+		assert_int_equal(write.reached, i == RUNS ? SCRIPT_WAITS_FOR_END : SCRIPT_DONE);
+		assert_int_equal(write.script.next, i == RUNS ? 1 : 3);
+		script_finish(&write.script);
+		waiter_cancel(&write.told.waiter);
+		if (i == RUNS)
+			world_end(world, process, 0);
+		assert_int_equal(manager_reset(world->manager, process, NULL), 0);
+	}
+}
+
+static void a_line_that_comes_again_after_it_was_done_anew_is_not_taken_for_the_one_that_waited(void **state)
+{
+	struct world *world = *state;
+	struct process *process = world_make(world, "x");
+	struct text kept = {0};
+	struct write write;
+
+	assert_int_equal(begin(&write, world, process, "start\njoin"), 0);
+	struct ptable_ref ref = world_take_launch(world);
+	die(&write, &kept);
+	assert_int_equal(come_again(&write, &kept, "start\njoin"), 0);
+	start_launch(world, ref, 2147480000);
+	assert_int_equal(script_wake(&write.script, &write.view, 0), 0);
+	assert_int_equal(write.script.again, SCRIPT_ANEW);
+	assert_int_equal(script_run(&write.script, &write.view, &write.told.waiter, &write.reached), 0);
+	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_END);
+	script_finish(&write.script);
+	waiter_cancel(&write.told.waiter);
+}
+
+/* ---- the root's ctl ---- */
+
+static void a_start_of_many_asks_none_twice_and_names_the_one_that_failed_meanwhile(void **state)
+{
+	struct world *world = *state;
+	struct process *some[] = { world_make(world, "a"), world_make(world, "b"), world_make(world, "c") };
+	struct ptable_ref refs[3];
+	struct text kept = {0};
+	struct write write;
+
+	assert_int_equal(begin(&write, world, NULL, "start *"), 0);
+	for (int i = 0; i < 3; i++)
+		refs[i] = world_take_launch(world);
+	die(&write, &kept);
+	start_launch(world, refs[0], 2147480000);
+	fail_launch(world, refs[1]);
+	world_make(world, "d"); /* the glob would choose it now */
+	assert_int_equal(come_again(&write, &kept, "start *"), 0);
+	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_START);
+	assert_int_equal(write.told.times, 0);
+	start_launch(world, refs[2], 2147480001);
+	assert_int_equal(write.told.times, 1);
+	assert_int_equal(write.told.error, -ENOENT);
+	assert_int_equal(script_wake(&write.script, &write.view, write.told.error), -ENOENT);
+	assert_non_null(strstr(world->why.sentence, "b: cannot execute /bin/true"));
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(some[i]->run_count, 1);
+	assert_int_equal(manager_by_directory(world->manager, "d")->run_count, 0);
+	script_finish(&write.script);
+}
+
+static void a_join_of_many_goes_on_though_one_of_them_has_ended_and_gone(void **state)
+{
+	struct world *world = *state;
+	struct process *a = world_make(world, "a"), *b = world_make(world, "b");
+	struct text kept = {0};
+	struct write write;
+
+	world_run_as(world, a, 2147480000);
+	world_run_as(world, b, 2147480001);
+	assert_int_equal(begin(&write, world, NULL, "join a b 5"), 0);
+	die(&write, &kept);
+	world_end(world, a, 0);
+	assert_int_equal(manager_remove(world->manager, a, NULL), 0);
+	assert_int_equal(come_again(&write, &kept, "join a b 5"), 0);
+	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_END);
+	assert_true(script_limit(&write.script) == 5);
+	world_end(world, b, 0);
+	assert_int_equal(write.told.times, 1);
+	script_finish(&write.script);
+}
+
+static void join_any_answers_though_the_end_came_meanwhile_and_an_answer_before_it_is_kept(void **state)
+{
+	static const char TEXT[] = "join any a\njoin any b c";
+	struct world *world = *state;
+	struct process *a = world_make(world, "a"), *b = world_make(world, "b"), *c = world_make(world, "c");
+	struct text kept = {0};
+	struct write write;
+
+	world_run_as(world, a, 2147480000);
+	world_run_as(world, b, 2147480001);
+	world_run_as(world, c, 2147480002);
+	world_end(world, a, 0);
+	assert_int_equal(begin(&write, world, NULL, TEXT), 0);
+	assert_int_equal(write.script.next, 1);
+	die(&write, &kept);
+	assert_int_equal(come_again(&write, &kept, TEXT), 0);
+	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_END);
+	assert_true(write.script.has_answer && write.script.answer.size == 2 && !memcmp(write.script.answer.data, "a\n", 2));
+	die(&write, &kept);
+	world_end(world, c, 0);
+	assert_int_equal(come_again(&write, &kept, TEXT), 0);
+	assert_int_equal(write.reached, SCRIPT_DONE);
+	assert_true(write.script.answer.size == 2 && !memcmp(write.script.answer.data, "c\n", 2));
+	script_finish(&write.script);
+}
+
+/* ---- bytes ---- */
+
+static void what_is_cut_or_boasts_is_no_resumption(void **state)
+{
+	struct process_ids *ids = malloc(sizeof *ids + 2 * sizeof *ids->id);
+	struct resumption at = { .unique = 300, .next = 3, .done = 70, .answer = (char *)(uintptr_t)"a\n", .answer_size = 2 };
+	struct resumption *out = NULL;
+	struct text text = {0};
+
+	(void)state;
+	assert_non_null(ids);
+	ids->count = 2;
+	ids->id[0] = 7;
+	ids->id[1] = 9;
+	at.chosen = ids;
+	resumption_pack(&at, &text);
+	for (size_t size = 0; size < text.size; size++)
+		assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + size, false }, &out), -EPROTO);
+	assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + text.size, false }, &out), 0);
+	assert_true(out->unique == 300 && out->next == 3 && out->done == 70 && out->answer_size == 2);
+	assert_true(out->chosen->count == 2 && out->chosen->id[0] == 7 && out->chosen->id[1] == 9);
+	resumption_destroy(out);
+	text_finish(&text);
+	for (int i = 0; i < 5; i++)
+		record_put_number(&text, 1);
+	record_put_number(&text, UINT64_MAX / 8); /* so many ids */
+	assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + text.size, false }, &out), -EPROTO);
+	text_finish(&text);
+	free(ids);
+}
+
+/* Deadlines are of this clock. */
+static void a_loops_time_is_the_clock_that_all_processes_share(void **state)
+{
+	struct world *world = *state;
+	int64_t before = world_clock();
+
+	uv_update_time(&world->loop);
+	assert_in_range(uv_now(&world->loop), before - 20, world_clock() + 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_WORLD(a_start_that_is_under_way_is_awaited_and_lines_before_it_are_not_done_again),
+		IN_WORLD(a_start_that_has_succeeded_meanwhile_is_done),
+		IN_WORLD(a_start_that_has_failed_meanwhile_gives_its_errno_and_sentence_and_is_not_tried_again),
+		IN_WORLD(a_start_whose_process_has_ended_and_was_reset_meanwhile_is_done),
+		IN_WORLD(a_join_waits_on_or_is_done_when_the_end_has_come_and_gone),
+		IN_WORLD(a_line_that_comes_again_after_it_was_done_anew_is_not_taken_for_the_one_that_waited),
+		IN_WORLD(a_start_of_many_asks_none_twice_and_names_the_one_that_failed_meanwhile),
+		IN_WORLD(a_join_of_many_goes_on_though_one_of_them_has_ended_and_gone),
+		IN_WORLD(join_any_answers_though_the_end_came_meanwhile_and_an_answer_before_it_is_kept),
+		cmocka_unit_test(what_is_cut_or_boasts_is_no_resumption),
+		IN_WORLD(a_loops_time_is_the_clock_that_all_processes_share),
+	};
+
+	return cmocka_run_group_tests_name("resumption", tests, NULL, NULL);
+}
