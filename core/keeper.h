@@ -8,6 +8,7 @@
 #ifndef PROCFS_MP_KEEPER_H
 #define PROCFS_MP_KEEPER_H
 
+#include "core/holdings.h"
 #include "core/ptable.h"
 
 struct keeper {
@@ -16,6 +17,7 @@ struct keeper {
 	                 * everywhere is how the launchers know that the server is gone, and the other way round */
 	pid_t server;   /* its child */
 	const struct launch_spec *command; /* run at once as entry PTABLE_COMMAND, or NULL */
+	struct holdings *holdings; /* NULL: nothing is held */
 };
 
 /* To be called first of all, before any thread and before the server is forked: makes this process the

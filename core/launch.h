@@ -66,6 +66,7 @@ struct launch_spec {
 	const struct launch_terms *terms; /* NULL: none */
 	const char *const *cgroups;     /* files that it writes 0 to, before it becomes its user; NULL ends, NULL: none */
 	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null; stay the caller's */
+	int held_fds[2]; /* not for the child: what the keeper is to hold of its stdout and stderr (core/holdings); 0: none */
 	struct launch_output outputs[2]; /* stdout, stderr; never both to the other */
 	pid_t inherit_pid;      /* of the program that INHERITED is about */
 	uint64_t mount_device;  /* nothing is inherited that lies there: -EINVAL; 0: none */

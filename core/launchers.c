@@ -130,13 +130,38 @@ static void launcher_runs_command(struct launchers *launchers)
 	launcher_becomes_idle(launchers);
 }
 
-/* Takes one launch. Result: false when the server is gone; the thread is not idle then. */
+/* What comes to be held. For a launch before it is begun, since whoever hears of it may drop them at once. */
+static void launcher_holds(struct launchers *launchers, struct message_received_launch *launch)
+{
+	struct holdings *holdings = launchers->setup.holdings;
+	uint64_t id = ptable_at(launchers->setup.table, launch->ref.index)->id;
+
+	if (!holdings)
+		return;
+	holdings_sweep(holdings);
+	if (launch->is_hold) {
+		holdings_keep_expected(holdings, &launch->hold);
+		launch->hold.fd = -1;
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		const struct holding holding = { id, i ? HOLDING_STDERR : HOLDING_STDOUT, launch->spec.held_fds[i] };
+
+		launch->spec.held_fds[i] = 0;
+		if (holding.fd > 0)
+			holdings_keep(holdings, &holding);
+	}
+}
+
+/* Takes one message. Result: false when the server is gone; the thread is not idle then. */
 static bool launcher_serves(struct launchers *launchers)
 {
 	struct message_received_launch launch;
 	int result = message_receive_launch(launchers->setup.socket_fd, &launch);
-	bool received = result == 0, taken = received && launcher_takes(launchers, launch.ref);
+	bool received = result == 0, taken = received && !launch.is_hold && launcher_takes(launchers, launch.ref);
 
+	if (received && (taken || launch.is_hold))
+		launcher_holds(launchers, &launch);
 	if (!launcher_becomes_busy(launchers)) {
 		if (received)
 			message_received_launch_finish(&launch);

@@ -384,6 +384,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	waiters_tell(&process->starting, -ESRCH);
 	waiters_tell(&process->joining, -ESRCH);
 	restart_destroy(process);
+	holdings_drop_all(manager->config.holdings, process->id);
 	process_destroy(process);
 	return 0;
 }
@@ -459,6 +460,8 @@ int manager_reset(struct manager *manager, struct process *process, struct refus
 	int error = manager_check_reset(process, why);
 	if (error || !process_reset(process))
 		return error;
+	holdings_drop(manager->config.holdings, process->id, HOLDING_STDOUT);
+	holdings_drop(manager->config.holdings, process->id, HOLDING_STDERR);
 	restart_reset(process);
 	raise_now(manager, process, MANAGER_RESET);
 	return 0;

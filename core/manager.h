@@ -35,6 +35,7 @@ enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_R
 struct manager_config {
 	uv_loop_t *loop;
 	struct ptable *table;
+	struct holdings *holdings; /* what the keeper holds for us; NULL: nothing */
 	int socket_fd; /* to the keeper; the manager closes it */
 	const struct surroundings *surroundings;
 	bool has_command;                  /* its end is the end of the mount */

@@ -14,7 +14,7 @@
 #define MFD_NOEXEC_SEAL 8U
 #endif
 
-enum { MESSAGE_FDS = MESSAGE_STREAMS + 1 };
+enum { MESSAGE_FDS = MESSAGE_STREAMS + MESSAGE_HELD + 1 };
 
 /* As struct message, without padding. */
 struct message_wire {
@@ -23,6 +23,12 @@ struct message_wire {
 	uint64_t generation;
 	uint32_t index;
 	uint32_t zero;
+};
+
+struct message_hold {
+	uint32_t kind;
+	uint32_t holding;
+	uint64_t id;
 };
 
 union message_control {
@@ -147,6 +153,10 @@ int message_launch_init(struct message_launch *out, struct ptable_ref ref, const
 		goto finish;
 	for (int i = 0; i < MESSAGE_STREAMS; i++)
 		head.streams |= (uint32_t)(launch.fds[i] >= 0) << i;
+	for (int i = 0; i < MESSAGE_HELD; i++) {
+		launch.held_fds[i] = spec->held_fds[i];
+		head.streams |= (uint32_t)(launch.held_fds[i] > 0) << (MESSAGE_STREAMS + i);
+	}
 	head.memory = launch.size > MESSAGE_INLINE_MAX;
 	message_bytes_fill(launch.bytes, &head, spec);
 	if (head.memory) {
@@ -180,20 +190,12 @@ void message_launch_finish(struct message_launch *launch)
 	launch->memory_fd = -1;
 }
 
-int message_send_launch(int socket_fd, const struct message_launch *launch)
+static int send_with(int socket_fd, struct iovec bytes, const int *fds, size_t count)
 {
 	union message_control control = { .bytes = { 0 } };
-	struct iovec vector = { launch->bytes, launch->size };
-	struct msghdr header = { .msg_iov = &vector, .msg_iovlen = 1 };
-	int fds[MESSAGE_FDS];
-	size_t count = 0;
+	struct msghdr header = { .msg_iov = &bytes, .msg_iovlen = 1 };
 	ssize_t sent;
 
-	for (int i = 0; i < MESSAGE_STREAMS; i++)
-		if (launch->fds[i] >= 0)
-			fds[count++] = launch->fds[i];
-	if (launch->memory_fd >= 0)
-		fds[count++] = launch->memory_fd;
 	if (count) {
 		control.header.cmsg_level = SOL_SOCKET;
 		control.header.cmsg_type = SCM_RIGHTS;
@@ -206,6 +208,29 @@ int message_send_launch(int socket_fd, const struct message_launch *launch)
 		sent = sendmsg(socket_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? socket_error(errno) : 0;
+}
+
+int message_send_launch(int socket_fd, const struct message_launch *launch)
+{
+	int fds[MESSAGE_FDS];
+	size_t count = 0;
+
+	for (int i = 0; i < MESSAGE_STREAMS; i++)
+		if (launch->fds[i] >= 0)
+			fds[count++] = launch->fds[i];
+	for (int i = 0; i < MESSAGE_HELD; i++)
+		if (launch->held_fds[i] > 0)
+			fds[count++] = launch->held_fds[i];
+	if (launch->memory_fd >= 0)
+		fds[count++] = launch->memory_fd;
+	return send_with(socket_fd, (struct iovec){ launch->bytes, launch->size }, fds, count);
+}
+
+int message_send_hold(int socket_fd, const struct holding *holding)
+{
+	struct message_hold wire = { .kind = MESSAGE_HOLD, .holding = holding->kind, .id = holding->id };
+
+	return send_with(socket_fd, (struct iovec){ &wire, sizeof(wire) }, &holding->fd, 1);
 }
 
 /* Descriptors in the order in which they came. */
@@ -275,7 +300,7 @@ static size_t count_fds(const struct message_head *head)
 	return (size_t)__builtin_popcount(head->streams) + head->memory;
 }
 
-static void take_streams(struct launch_spec *spec, const struct message_head *head, const struct received_fds *received)
+static void take_fds(struct launch_spec *spec, const struct message_head *head, const struct received_fds *received)
 {
 	int *const streams[MESSAGE_STREAMS] = { &spec->stdin_fd, &spec->stdout_fd, &spec->stderr_fd };
 	size_t next = 0;
@@ -283,41 +308,91 @@ static void take_streams(struct launch_spec *spec, const struct message_head *he
 	for (int i = 0; i < MESSAGE_STREAMS; i++)
 		if (head->streams & 1U << i)
 			*streams[i] = received->fds[next++];
+	for (int i = 0; i < MESSAGE_HELD; i++)
+		if (head->streams & 1U << (MESSAGE_STREAMS + i))
+			spec->held_fds[i] = received->fds[next++];
+}
+
+/* Result: 0 and what is to be held, -EPROTO. */
+static int take_hold(const void *bytes, size_t size, const struct received_fds *received, struct holding *out)
+{
+	struct message_hold wire;
+
+	if (size != sizeof(wire) || received->count != 1)
+		return -EPROTO;
+	memcpy(&wire, bytes, sizeof(wire));
+	if (wire.holding >= HOLDING_KINDS)
+		return -EPROTO;
+	*out = (struct holding){ wire.id, (enum holding_kind)wire.holding, received->fds[0] };
+	return 0;
+}
+
+static int take_launch(const char *bytes, size_t size, struct received_fds *received, struct message_received_launch *out)
+{
+	struct message_head head;
+	int error;
+
+	if (size < sizeof(head))
+		return -EPROTO;
+	memcpy(&head, bytes, sizeof(head));
+	if (head.memory > 1 || head.streams >= 1U << (MESSAGE_STREAMS + MESSAGE_HELD) || count_fds(&head) != received->count)
+		return -EPROTO;
+	if (head.memory) {
+		error = decode_memory(received->fds[--received->count], out);
+		close(received->fds[received->count]);
+	} else {
+		error = message_decode_launch(bytes, size, out);
+	}
+	if (!error)
+		take_fds(&out->spec, &head, received);
+	return error;
+}
+
+/* Which launch it is about, in whatever state the rest is. */
+static struct ptable_ref ref_in(const char *bytes, size_t size)
+{
+	struct message_head head;
+
+	if (size < sizeof(head))
+		return (struct ptable_ref){ PTABLE_COMMAND, 0 };
+	memcpy(&head, bytes, sizeof(head));
+	if (head.kind != MESSAGE_LAUNCH || head.index >= PTABLE_CAPACITY)
+		return (struct ptable_ref){ PTABLE_COMMAND, 0 };
+	return (struct ptable_ref){ head.index, head.generation };
+}
+
+static bool is_hold(const char *bytes, size_t size)
+{
+	uint32_t kind = 0;
+
+	if (size >= sizeof(kind))
+		memcpy(&kind, bytes, sizeof(kind));
+	return kind == MESSAGE_HOLD;
 }
 
 int message_receive_launch(int socket_fd, struct message_received_launch *out)
 {
 	char bytes[MESSAGE_INLINE_MAX];
 	struct received_fds received;
-	struct message_head head;
-	int flags = 0, error = -EPROTO;
+	int flags = 0, error;
 	ssize_t size;
 
-	out->ref = (struct ptable_ref){ PTABLE_COMMAND, 0 };
+	*out = (struct message_received_launch){
+		.ref = { PTABLE_COMMAND, 0 }, .hold.fd = -1, .spec = { .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1 },
+	};
 	size = receive_bytes(socket_fd, bytes, &received, &flags);
 	if (size <= 0)
 		return size < 0 ? (int)size : -EPIPE;
-	if ((size_t)size < sizeof(head))
-		goto close_fds;
-	memcpy(&head, bytes, sizeof(head));
-	if (head.kind == MESSAGE_LAUNCH && head.index < PTABLE_CAPACITY)
-		out->ref = (struct ptable_ref){ head.index, head.generation };
-	if (flags & MSG_CTRUNC)
-		error = -EMFILE;
-	if (flags & (MSG_CTRUNC | MSG_TRUNC) || head.memory > 1 || head.streams >= 1U << MESSAGE_STREAMS ||
-	    count_fds(&head) != received.count)
-		goto close_fds;
-	if (head.memory) {
-		error = decode_memory(received.fds[--received.count], out);
-		close(received.fds[received.count]);
-	} else {
-		error = message_decode_launch(bytes, (size_t)size, out);
-	}
-	if (error)
-		goto close_fds;
-	take_streams(&out->spec, &head, &received);
-	return 0;
-close_fds:
+	out->is_hold = is_hold(bytes, (size_t)size);
+	if (flags & (MSG_CTRUNC | MSG_TRUNC))
+		error = flags & MSG_CTRUNC ? -EMFILE : -EPROTO;
+	else if (out->is_hold)
+		error = take_hold(bytes, (size_t)size, &received, &out->hold);
+	else
+		error = take_launch(bytes, (size_t)size, &received, out);
+	if (!error)
+		return 0;
+	out->ref = ref_in(bytes, (size_t)size);
 	close_received(&received);
 	return error;
 }
@@ -331,6 +406,14 @@ void message_received_launch_finish(struct message_received_launch *launch)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
+	for (int i = 0; i < MESSAGE_HELD; i++) {
+		if (launch->spec.held_fds[i] > 0)
+			close(launch->spec.held_fds[i]);
+		launch->spec.held_fds[i] = 0;
+	}
+	if (launch->hold.fd >= 0)
+		close(launch->hold.fd);
+	launch->hold.fd = -1;
 	free(launch->memory);
 	launch->memory = NULL;
 }

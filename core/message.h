@@ -7,6 +7,7 @@
 #ifndef PROCFS_MP_MESSAGE_H
 #define PROCFS_MP_MESSAGE_H
 
+#include "core/holdings.h"
 #include "core/launch.h"
 #include "core/ptable.h"
 
@@ -18,6 +19,8 @@ enum message_kind {
 	MESSAGE_FAILED,  /* no exec; the entry says why */
 	MESSAGE_ENDED,   /* the entry has the status (PTABLE_COMMAND: the main command's) */
 	MESSAGE_SIGNAL,  /* the keeper was sent `value`: SIGTERM, SIGINT or SIGHUP */
+	/* server to keeper */
+	MESSAGE_HOLD, /* a descriptor to be held */
 };
 
 struct message {
@@ -37,14 +40,15 @@ void message_report(int socket_fd, struct ptable *table, const struct message *m
  * -EPROTO (not a message). */
 int message_receive(int socket_fd, struct message *out);
 
-/* A launch in the form that travels: bytes, and the descriptors of the spec (which stay the spec owner's
- * until sent). What does not fit the inline size goes into a memfd that this struct owns. */
+/* A launch in the form that travels: bytes, and duplicates of the descriptors of the spec; those to be held are no
+ * duplicates and must stay open until it is sent. What does not fit the inline size goes into a memfd that this struct owns. */
 struct message_launch {
 	struct ptable_ref ref;
 	void *bytes;
 	size_t size;
 	int memory_fd; /* -1 when inline */
 	int fds[3];    /* duplicates: stdin, stdout, stderr; -1 */
+	int held_fds[2]; /* as in the spec */
 };
 
 /* Result: 0 and *out (message_launch_finish frees), -ENOMEM, -EMFILE, -ENFILE, -EBADF, -E2BIG above MESSAGE_LAUNCH_MAX
@@ -55,8 +59,15 @@ void message_launch_finish(struct message_launch *launch);
 /* Never blocks. Result: 0, -EAGAIN (no room: try again when writable), -EPIPE. */
 int message_send_launch(int socket_fd, const struct message_launch *launch);
 
-/* A launch as the keeper received it: the spec points into memory that this struct owns. */
+/* A descriptor for the keeper to hold, announced by holdings_expect(); it stays the caller's.
+ * Never blocks. Result: 0, -EAGAIN (no room: try again when writable), -EPIPE. */
+int message_send_hold(int socket_fd, const struct holding *holding);
+
+/* What the keeper received: a launch, whose spec points into memory that this struct owns, or, when `is_hold`, a
+ * descriptor to be held and no launch. */
 struct message_received_launch {
+	bool is_hold;
+	struct holding hold; /* its fd -1 otherwise */
 	struct ptable_ref ref;
 	struct launch_spec spec;
 	void *memory;

@@ -125,7 +125,7 @@ static bool head_is_sound(const struct message_head *head, size_t size)
 
 	return outputs_are_sound(head) && head->kind == MESSAGE_LAUNCH && head->index < PTABLE_CAPACITY && head->index != PTABLE_COMMAND &&
 	       !(head->flags & ~(uint32_t)(LAUNCH_AS_USER | LAUNCH_FOREGROUND | LAUNCH_RAISES)) && !(head->umask & ~0777U) &&
-	       head->streams < 1U << MESSAGE_STREAMS && head->memory <= 1 && head->has_cwd <= 1 &&
+	       head->streams < 1U << (MESSAGE_STREAMS + MESSAGE_HELD) && head->memory <= 1 && head->has_cwd <= 1 &&
 	       head->has_terms <= 1 && size >= fixed &&
 	       size <= MESSAGE_LAUNCH_MAX && head->group_count <= MESSAGE_GROUPS_MAX &&
 	       head->group_count * sizeof(gid_t) <= rest &&
@@ -207,7 +207,7 @@ static bool read_spec(struct launch_spec *spec, const struct message_head *head,
 
 int message_decode_launch(const void *bytes, size_t size, struct message_received_launch *out)
 {
-	struct message_received_launch launch = { .size = 0 };
+	struct message_received_launch launch = { .hold.fd = -1 };
 	struct message_head head;
 	struct reader reader;
 	size_t pointers_size, rest;

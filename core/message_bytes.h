@@ -9,7 +9,10 @@
 
 #include "core/message.h"
 
-enum { MESSAGE_STREAMS = 3 };
+enum {
+	MESSAGE_STREAMS = 3,
+	MESSAGE_HELD = 2, /* what is to be held of stdout and stderr */
+};
 
 /* A launch: this; a struct launch_terms if it has terms; group_count gid_t; then strings_size bytes, every string ended by
  * NUL: the cwd if it has one, the paths of outputs to files, candidates, arguments, environment, cgroups. When `memory` is set all
@@ -23,7 +26,8 @@ struct message_head {
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t umask;
-	uint32_t streams; /* bit N: descriptor N travels with it, in this order, the memfd last */
+	uint32_t streams; /* bit N: descriptor N travels with it, in this order, from bit 3 on those to be held; the
+	                   * memfd is the last */
 	uint32_t memory;
 	uint32_t group_count;
 	uint32_t has_cwd;

@@ -124,14 +124,24 @@ static int open_output(struct process *process, struct launch_spec *spec, int wh
 {
 	int *place = which ? &spec->stderr_fd : &spec->stdout_fd;
 	int fd = -1;
-	if (spec->outputs[which].to == LAUNCH_TO_FD)
+	if (spec->outputs[which].to == LAUNCH_TO_FD) {
 		fd = capture_open(process, which);
-	else if (*place < 0)
+		spec->held_fds[which] = fd < 0 ? 0 : process->output_fd[which];
+	} else if (*place < 0) {
 		return 0;
-	else if ((fd = fcntl(*place, F_DUPFD_CLOEXEC, 0)) < 0)
+	} else if ((fd = fcntl(*place, F_DUPFD_CLOEXEC, 0)) < 0) {
 		fd = -errno;
+	}
 	*place = fd < 0 ? -1 : fd;
 	return fd < 0 ? fd : 0;
+}
+
+static void settle(struct manager *manager, struct process *process)
+{
+	capture_settle(process);
+	for (int i = 0; i < 2; i++)
+		if (process->output_fd[i] < 0)
+			holdings_drop(manager->config.holdings, process->id, i ? HOLDING_STDERR : HOLDING_STDOUT);
 }
 
 /* Streams of ended processes that nobody has written to are let go when descriptors become few: looking at each end would
@@ -148,7 +158,7 @@ static void spare_descriptors(struct manager *manager, int newest)
 	struct process *process = NULL;
 	while ((process = manager_after(manager, process ? process->id : 0)))
 		if (process->state == PROCESS_ENDED)
-			capture_settle(process);
+			settle(manager, process);
 	/* All are needed: looking again at the very next start would find no more. */
 	int lowest = fcntl(newest, F_DUPFD_CLOEXEC, 0);
 	if (lowest >= many)

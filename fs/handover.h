@@ -17,6 +17,7 @@ enum handover_fd {
 	HANDOVER_SOCKET,  /* the server's end of what keeper and server say to each other */
 	HANDOVER_READY,   /* one byte is wanted here once INIT is answered */
 	HANDOVER_TABLE,   /* core/ptable */
+	HANDOVER_HOLDINGS, /* core/holdings; what is held comes under the numbers that the table tells */
 	HANDOVER_JOURNAL, /* empty for the first server of a mount */
 	HANDOVER_FDS,
 };

@@ -33,6 +33,7 @@ struct program {
 	const struct options *options;
 	struct mount mount;
 	struct ptable *table;
+	struct holdings *holdings;
 	struct command command;
 	char *base_directory;
 	mode_t umask;
@@ -96,6 +97,8 @@ static int program_init(struct program *program)
 	}
 	error = ptable_create(&program->table);
 	if (!error)
+		error = holdings_create(&program->holdings);
+	if (!error)
 		error = shared_create("procfs-mp-journal", 0, &program->journal_fd);
 	if (!error && program->options->command)
 		error = command_init(&program->command, program->options->command,
@@ -127,6 +130,7 @@ static void program_finish(struct program *program)
 	close_end(&program->journal_fd);
 	mount_close(&program->mount);
 	command_finish(&program->command);
+	holdings_destroy(program->holdings);
 	ptable_destroy(program->table);
 	free(program->base_directory);
 }
@@ -143,6 +147,7 @@ static int execute_server(struct program *program, int ready_fd)
 			[HANDOVER_SOCKET] = program->server_fd,
 			[HANDOVER_READY] = ready_fd,
 			[HANDOVER_TABLE] = ptable_fd(program->table),
+			[HANDOVER_HOLDINGS] = holdings_fd(program->holdings),
 			[HANDOVER_JOURNAL] = program->journal_fd,
 		},
 		.umask = program->umask,
@@ -153,7 +158,7 @@ static int execute_server(struct program *program, int ready_fd)
 	};
 
 	fflush(NULL);
-	int error = serving_spawn("/proc/self/exe", &handover, &program->server_pid);
+	int error = serving_spawn("/proc/self/exe", &handover, program->holdings, &program->server_pid);
 	if (error)
 		log_error("the server can't be started: %s", strerror(-error));
 	return error;
@@ -225,6 +230,7 @@ static int keep(struct program *program)
 		.socket_fd = program->keeper_fd,
 		.server = program->server_pid,
 		.command = program->options->command ? &program->command.spec : NULL,
+		.holdings = program->holdings,
 	};
 	int error = keeper_run(&keeper, &status);
 	if (error) {

@@ -244,6 +244,7 @@ static int begin(struct server *server, const struct server_config *config)
 	struct manager_config manager = {
 		.loop = &server->loop,
 		.table = config->table,
+		.holdings = config->holdings,
 		.socket_fd = config->socket_fd,
 		.surroundings = &server->surroundings,
 		.has_command = config->has_command,

@@ -30,6 +30,7 @@ struct server_config {
 	int ready_fd;                 /* taken over: one byte once INIT is answered, then closed */
 	int journal_fd;               /* a memory file; empty: the first server of this mount */
 	struct ptable *table;
+	struct holdings *holdings;
 	bool allow_other;             /* other users may reach the mount (allow_other or allow_root) */
 	bool debug;
 	bool has_command;             /* the entry PTABLE_COMMAND will be a main process */

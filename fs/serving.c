@@ -21,12 +21,16 @@ enum { SERVING_WORD = 1, SERVING_NUMBER, SERVING_ARGUMENTS = 4 };
 static const char serving_word[] = "--serve";
 
 /* A descriptor that is duplicated to its own number loses close-on-exec in the child alone (posix_spawn(3)). */
-static int add_inherited(posix_spawn_file_actions_t *actions, const struct handover *handover, int handover_fd)
+static int add_inherited(posix_spawn_file_actions_t *actions, const struct handover *handover, struct holdings *holdings)
 {
-	int error = posix_spawn_file_actions_adddup2(actions, handover_fd, handover_fd);
+	struct holding held;
+	uint32_t cursor = 0;
+	int error = 0;
 
 	for (int i = 0; !error && i < HANDOVER_FDS; i++)
 		error = posix_spawn_file_actions_adddup2(actions, handover->fds[i], handover->fds[i]);
+	while (!error && holdings_next(holdings, &cursor, &held))
+		error = posix_spawn_file_actions_adddup2(actions, held.fd, held.fd);
 	return error;
 }
 
@@ -42,7 +46,7 @@ static int set_mask(posix_spawnattr_t *attributes)
 	return error ? error : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK);
 }
 
-int serving_spawn(const char *program, const struct handover *handover, pid_t *out)
+int serving_spawn(const char *program, const struct handover *handover, struct holdings *holdings, pid_t *out)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -60,7 +64,9 @@ int serving_spawn(const char *program, const struct handover *handover, pid_t *o
 	error = posix_spawnattr_init(&attributes);
 	if (error)
 		goto destroy_actions;
-	error = add_inherited(&actions, handover, fd);
+	error = posix_spawn_file_actions_adddup2(&actions, fd, fd);
+	if (!error)
+		error = add_inherited(&actions, handover, holdings);
 	if (!error)
 		error = set_mask(&attributes);
 	if (!error)
@@ -79,12 +85,17 @@ bool serving_is_meant(int argc, char *const *argv)
 }
 
 /* Nothing of ours is for what we may run, such as fusermount3. */
-static void close_at_exec(const struct handover *handover)
+static void close_at_exec(const struct handover *handover, struct holdings *holdings)
 {
+	struct holding held;
+	uint32_t cursor = 0;
+
 	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
 		return;
 	for (int i = 0; i < HANDOVER_FDS; i++)
 		fcntl(handover->fds[i], F_SETFD, FD_CLOEXEC);
+	while (holdings_next(holdings, &cursor, &held))
+		fcntl(held.fd, F_SETFD, FD_CLOEXEC);
 }
 
 /* Result: NULL and a message. */
@@ -104,7 +115,7 @@ static struct fuse_session *attach(const struct handover *handover, struct serve
 	return NULL;
 }
 
-static int serve(const struct handover *handover, struct ptable *table)
+static int serve(const struct handover *handover, struct ptable *table, struct holdings *holdings)
 {
 	int status = EXIT_FAILURE;
 	struct server *server = server_create();
@@ -124,6 +135,7 @@ static int serve(const struct handover *handover, struct ptable *table)
 			.ready_fd = handover->fds[HANDOVER_READY],
 			.journal_fd = handover->fds[HANDOVER_JOURNAL],
 			.table = table,
+			.holdings = holdings,
 			.allow_other = handover->allow_other,
 			.debug = handover->debug,
 			.has_command = handover->has_command,
@@ -148,31 +160,47 @@ static int parse_number(const char *word, int *out)
 	return 0;
 }
 
+/* What both sides share. Result: the exit status. */
+static int map_and_serve(const struct handover *handover)
+{
+	struct ptable *table;
+	struct holdings *holdings;
+	int status = EXIT_FAILURE;
+
+	int error = ptable_map(handover->fds[HANDOVER_TABLE], &table);
+	if (error)
+		goto say;
+	error = holdings_map(handover->fds[HANDOVER_HOLDINGS], &holdings);
+	if (error)
+		goto unmap_table;
+	close_at_exec(handover, holdings);
+	status = serve(handover, table, holdings);
+	holdings_unmap(holdings);
+unmap_table:
+	ptable_unmap(table);
+say:
+	if (error)
+		log_error("what the keeper shares can't be mapped: %s", strerror(-error));
+	return status;
+}
+
 int serving_main(char *const *argv)
 {
 	struct handover handover = {0};
 	struct refusal why = {0};
-	struct ptable *table;
-	int status = EXIT_FAILURE, fd = -1;
+	int fd = -1;
 
 	parse_number(argv[SERVING_NUMBER], &fd);
 	int error = handover_read(fd, &handover, &why);
 	if (error) {
 		log_error("%s", *why.sentence ? why.sentence : strerror(-error));
-		return status;
+		return EXIT_FAILURE;
 	}
 	close(fd);
-	close_at_exec(&handover);
 	prctl(PR_SET_NAME, "procfs-mp-srv");
 	if (handover.in_background)
 		log_leave_terminal();
-	error = ptable_map(handover.fds[HANDOVER_TABLE], &table);
-	if (error) {
-		log_error("the table of processes can't be mapped: %s", strerror(-error));
-	} else {
-		status = serve(&handover, table);
-		ptable_unmap(table);
-	}
+	int status = map_and_serve(&handover);
 	handover_finish(&handover);
 	return status;
 }

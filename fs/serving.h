@@ -12,12 +12,14 @@
 
 #include <sys/types.h>
 
+#include "core/holdings.h"
 #include "fs/handover.h"
 
-/* Keeper: executes `program` as a server, which inherits the handover's descriptors and the three standard ones.
+/* Keeper: executes `program` as a server, which inherits the handover's descriptors, all that is held, and the three
+ * standard ones.
  * It is told of signals by messages: all but those for its own faults are blocked in it.
  * Result: 0 and *out; -errno as handover_write() and posix_spawn(3), exec's own errors among them. */
-int serving_spawn(const char *program, const struct handover *handover, pid_t *out);
+int serving_spawn(const char *program, const struct handover *handover, struct holdings *holdings, pid_t *out);
 
 /* Whether this process was executed by serving_spawn(): the rest is serving_main(). */
 bool serving_is_meant(int argc, char *const *argv);

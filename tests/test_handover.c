@@ -15,7 +15,7 @@
 
 static const struct handover given = {
 	.mountpoint = "/mnt/a b", .base_directory = "/home", .options = "fsname=procfs-mp,subtype=procfs-mp",
-	.fds = {3, 4, 5, 6, 7},
+	.fds = {3, 4, 5, 6, 7, 8},
 	.umask = 027, .allow_other = true, .has_command = true,
 };
 

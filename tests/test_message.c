@@ -629,7 +629,7 @@ static void descriptors_that_were_not_announced_are_closed_and_refused(void **st
 			assert_int_equal(result, 0);
 			message_received_launch_finish(&received);
 		} else {
-			assert_int_equal(result, count > 4 ? -EMFILE : -EPROTO);
+			assert_int_equal(result, count > 6 ? -EMFILE : -EPROTO);
 			assert_int_equal(received.ref.index, some_ref.index);
 			assert_int_equal(received.ref.generation, some_ref.generation);
 		}
@@ -704,6 +704,71 @@ static void without_room_for_descriptors_the_launch_gives_emfile_and_its_ref(voi
 	message_launch_finish(&launch);
 }
 
+static void a_descriptor_to_be_held_arrives_with_what_it_is_for(void **state)
+{
+	struct fixture *fixture = *state;
+	struct message_received_launch received;
+	int ends[2];
+	const struct holding *got = &received.hold;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(message_send_hold(fixture->sockets[SERVER],
+		&(struct holding){ 123456789012, HOLDING_RESULT, ends[1] }), 0);
+	assert_int_equal(message_receive_launch(fixture->sockets[KEEPER], &received), 0);
+	assert_true(received.is_hold);
+	assert_int_equal(got->id, 123456789012);
+	assert_int_equal(got->kind, HOLDING_RESULT);
+	assert_int_equal(fcntl(got->fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(write(got->fd, "x", 1), 1);
+	message_received_launch_finish(&received);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void a_hold_that_is_none_gives_eproto_and_leaves_no_descriptor(void **state)
+{
+	static struct { uint32_t kind, holding; uint64_t id; } good = { MESSAGE_HOLD, 0, 1 },
+		bad = { MESSAGE_HOLD, HOLDING_KINDS, 1 };
+	struct fixture *fixture = *state;
+	struct message_received_launch received;
+
+	send_with_fds(fixture->sockets[SERVER], &bad, sizeof(bad), 1);
+	send_with_fds(fixture->sockets[SERVER], &good, sizeof(good), 0);
+	send_with_fds(fixture->sockets[SERVER], &good, sizeof(good), 2);
+	send_with_fds(fixture->sockets[SERVER], &good, sizeof(good) - 1, 1);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(message_receive_launch(fixture->sockets[KEEPER], &received), -EPROTO);
+		assert_int_equal(received.ref.index, PTABLE_COMMAND);
+	}
+	send_with_fds(fixture->sockets[SERVER], &good, sizeof(good), 1);
+	assert_int_equal(message_receive_launch(fixture->sockets[KEEPER], &received), 0);
+	message_received_launch_finish(&received);
+}
+
+static void what_is_to_be_held_of_a_launch_arrives_beside_its_streams(void **state)
+{
+	struct fixture *fixture = *state;
+	struct launch_spec spec = some_spec();
+	struct message_received_launch received;
+	struct stat sent, got;
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	for (int which = 0; which < 4; which++) {
+		spec.stdout_fd = which & 1 ? 0 : -1;
+		spec.held_fds[0] = which & 2 ? ends[0] : 0;
+		spec.held_fds[1] = ends[1];
+		travel(fixture, &spec, &received);
+		assert_int_equal(received.spec.held_fds[0] > 0, which >> 1);
+		assert_int_equal(fstat(ends[1], &sent) | fstat(received.spec.held_fds[1], &got), 0);
+		assert_int_equal(sent.st_ino, got.st_ino);
+		message_received_launch_finish(&received);
+		assert_int_equal(received.spec.held_fds[1], 0);
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -732,6 +797,9 @@ int main(void)
 		TEST(descriptors_that_were_not_announced_are_closed_and_refused),
 		TEST(bytes_that_are_no_launch_are_refused_and_the_next_one_arrives),
 		TEST(a_memory_file_that_is_no_launch_is_refused),
+		TEST(a_descriptor_to_be_held_arrives_with_what_it_is_for),
+		TEST(a_hold_that_is_none_gives_eproto_and_leaves_no_descriptor),
+		TEST(what_is_to_be_held_of_a_launch_arrives_beside_its_streams),
 		TEST(without_room_for_descriptors_the_launch_gives_emfile_and_its_ref),
 	};
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import stat
 import subprocess
 
 from harness import BINARY, Mount, claim, main, program_of
@@ -143,6 +144,35 @@ def two_hundred_lives_leak_no_descriptor_and_no_zombie(mp):
         cycle(mp)
     wait_until(lambda: descriptors(mp) == before, what=f'the descriptors of before, {before}')
     same(set(children_of(mp.keeper)), set(mp.servers))
+
+
+def files_of(pid):
+    found = set()
+    for number in os.listdir(f'/proc/{pid}/fd'):
+        try:
+            status = os.stat(f'/proc/{pid}/fd/{number}')
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            found.add((status.st_dev, status.st_ino))
+    return found
+
+
+@claim
+def what_is_captured_is_held_by_the_keeper_until_its_directory_goes():
+    """What must outlive a server the keeper holds, and no longer than it is wanted."""
+    with Mount() as mp:
+        before = files_of(mp.keeper)
+        path = mp.run('kept', 'echo', 'x')
+        kept = files_of(mp.keeper) - before
+        same(len(kept), 2, 'stdout and stderr')
+        assert kept <= files_of(mp.server), 'the server has the same'
+        os.rmdir(path)
+
+        def swept():
+            os.rmdir(mp.run('next', 'true'))
+            return not files_of(mp.keeper) & kept
+        wait_until(swept, what='nothing that is held')
 
 
 @claim
