@@ -1,4 +1,5 @@
 #include "fs/lock.h"
+#include "fs/recovery.h"
 
 #include <errno.h>
 #include <sys/stat.h>

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/journal.h"
 #include "core/keeper.h"
 #include "core/ptable.h"
 #include "core/shared.h"
@@ -99,7 +100,7 @@ static int program_init(struct program *program)
 	if (!error)
 		error = holdings_create(&program->holdings);
 	if (!error)
-		error = shared_create("procfs-mp-journal", 0, &program->journal_fd);
+		error = (program->journal_fd = journal_make()) < 0 ? program->journal_fd : 0;
 	if (!error && program->options->command)
 		error = command_init(&program->command, program->options->command,
 			program->mount.path, program->umask);
