@@ -23,6 +23,8 @@ static void close_input(struct input *input)
 	input->polling = false;
 	close(input->fd);
 	input->fd = -1;
+	if (input->on_closed)
+		input->on_closed(input);
 }
 
 static void tell(struct input *input)
@@ -82,8 +84,7 @@ static void on_room(uv_poll_t *poll, int status, int events)
 
 /* ---- the pipe ---- */
 
-/* Takes over fd, in every case. */
-static int watch(struct input *input, int fd)
+int input_adopt(struct input *input, int fd)
 {
 	int error = fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
 	uv_poll_t *poll = error ? NULL : malloc(sizeof *poll);
@@ -93,7 +94,6 @@ static int watch(struct input *input, int fd)
 		error = uv_poll_init(input->loop, poll, fd);
 	if (error) {
 		free(poll);
-		close(fd);
 		return error;
 	}
 	poll->data = input;
@@ -107,10 +107,11 @@ static int make_pipe(struct input *input)
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
-	int error = watch(input, ends[1]);
+	int error = input_adopt(input, ends[1]);
 	if (!error)
 		return ends[0];
 	close(ends[0]);
+	close(ends[1]);
 	return error;
 }
 
@@ -149,14 +150,6 @@ int input_take(uv_loop_t *loop, struct process *process, off_t sent, bool ending
 		return -ENOMEM;
 	input->sent = sent;
 	input->ending = ending;
-	return 0;
-}
-
-int input_adopt(struct process *process, int fd)
-{
-	if (process->input)
-		return watch(process->input, fd);
-	close(fd);
 	return 0;
 }
 

@@ -21,6 +21,8 @@ struct input {
 	bool polling;
 	off_t sent;       /* of what was written before the start */
 	bool ending;      /* closed when those who wait have written */
+	void (*on_closed)(struct input *input); /* the pipe's end was closed; NULL: nobody is told */
+	void *context;
 	struct waiter_list writers; /* told when there is room, or nobody to read any more */
 	struct observer_list observers; /* the same */
 };
@@ -30,11 +32,10 @@ int input_open(uv_loop_t *loop, struct process *process);
 /* Nobody may wait any more. NULL is allowed. */
 void input_destroy(struct input *input);
 
-/* In a new server: as it was left, with `fd` for the pipe's end to be written (taken over in every case).
- * Result: 0, -ENOMEM or libuv's error. */
-int input_adopt(struct process *process, int fd);
-/* In a new server, before it: what is known of it. Result: 0, -ENOMEM. */
+/* In a new server: as it was left, but for the pipe. Result: 0, -ENOMEM. */
 int input_take(uv_loop_t *loop, struct process *process, off_t sent, bool ending);
+/* Then: its end of the pipe, if there is one. Result: 0; -ENOMEM or libuv's error, and fd stays the caller's. */
+int input_adopt(struct input *input, int fd);
 
 /* The program runs: it gets what was written before. */
 void input_begin(struct process *process);

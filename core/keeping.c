@@ -368,6 +368,7 @@ int keeping_resume(struct manager *manager)
 {
 	struct session *session, *next;
 	struct process *process = NULL;
+	hold_take(manager);
 	resume_starts(manager);
 	outcome_scan(manager);
 	manager_release_all(manager);

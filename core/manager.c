@@ -57,6 +57,7 @@ void manager_release_all(struct manager *manager)
 void manager_tell(struct manager *manager)
 {
 	manager_release_all(manager);
+	hold_release(manager);
 	start_send(manager);
 }
 
@@ -165,6 +166,7 @@ void manager_destroy(struct manager *manager)
 	captures_destroy(manager->captures);
 	text_finish(&manager->scratch);
 	free(manager->releases);
+	free(manager->drops);
 	free(manager->roster);
 	struct user *user, *next;
 	HASH_ITER(hh, manager->users, user, next) {
@@ -383,8 +385,8 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	capture_end(process, -ESRCH);
 	waiters_tell(&process->starting, -ESRCH);
 	waiters_tell(&process->joining, -ESRCH);
+	hold_forget(manager, process->id, HOLD_ALL);
 	restart_destroy(process);
-	holdings_drop_all(manager->config.holdings, process->id);
 	process_destroy(process);
 	return 0;
 }
@@ -460,8 +462,7 @@ int manager_reset(struct manager *manager, struct process *process, struct refus
 	int error = manager_check_reset(process, why);
 	if (error || !process_reset(process))
 		return error;
-	holdings_drop(manager->config.holdings, process->id, HOLDING_STDOUT);
-	holdings_drop(manager->config.holdings, process->id, HOLDING_STDERR);
+	hold_forget(manager, process->id, HOLD_OF_RUNS);
 	restart_reset(process);
 	raise_now(manager, process, MANAGER_RESET);
 	return 0;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "core/holdings.h"
 #include "core/invocation.h"
 #include "core/process.h"
 #include "core/ptable.h"
@@ -137,6 +138,10 @@ void manager_set_start_method(struct manager *manager, enum start_method method)
 /* The key of the process: its own, or the one drawn once for its owner.
  * Result: 0 and PROCESS_AUTHKEY_SIZE bytes; -ENOMEM; getrandom(2)'s errno. */
 int manager_authkey(struct manager *manager, const struct process *process, unsigned char *out);
+
+/* The descriptor is to outlive us: before anything in it is promised. It stays the process's.
+ * Result: 0; -ENOSPC, -EAGAIN, -EPIPE: it can't be held. */
+int manager_hold(struct manager *manager, const struct process *process, enum holding_kind kind, int fd);
 
 /* For core/capture: what is kept of the output, and who waits for more. */
 struct captures *manager_captures(struct manager *manager);

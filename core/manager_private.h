@@ -92,6 +92,8 @@ struct manager {
 	/* Ends whose entries are released as soon as they are kept. Room for every claim is had before it is made. */
 	struct ptable_ref *releases;
 	size_t release_count, release_room, claims;
+	struct hold_drop *drops; /* descriptors that are let go of as soon as that is kept */
+	size_t drop_count, drop_room;
 	uv_prepare_t *before_waiting;
 	uv_check_t *after_waiting;
 
@@ -113,6 +115,14 @@ int manager_claim(struct manager *manager, const struct process *process, struct
 /* The entry of a launch that is decided: free once that is kept. */
 void manager_release(struct manager *manager, struct ptable_ref ref);
 void manager_release_all(struct manager *manager);
+/* hold.c: the input of a launch is held. Result: as manager_hold(). */
+int hold_input(struct manager *manager, struct process *process);
+/* What is not to be held any more, once that is kept: what was written to stdin before the start stays through a reset. */
+enum hold_part { HOLD_ALL, HOLD_OF_RUNS };
+void hold_forget(struct manager *manager, uint64_t id, enum hold_part part);
+void hold_release(struct manager *manager);
+/* A new server: takes what is held to where it belongs. */
+void hold_take(struct manager *manager);
 /* start.c: launches that were begun go to the keeper. */
 void start_send(struct manager *manager);
 

@@ -185,7 +185,7 @@ static int open_streams(struct start *start, struct launch_spec *spec)
 	if (fd < 0)
 		return fd;
 	spec->stdin_fd = fd;
-	return 0;
+	return process->configuration.stdin_open ? hold_input(start->manager, process) : 0;
 }
 
 static void close_streams(struct launch_spec *spec)

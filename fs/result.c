@@ -36,8 +36,12 @@ int result_put(const struct view *view, const char *bytes, size_t size, off_t of
 	struct process *process = view->process;
 	struct refusal *why = view->caller->why;
 	struct stat st;
-	if (process->result_fd < 0)
+	if (process->result_fd < 0) {
 		process->result_fd = memfd_create("result", MFD_CLOEXEC);
+		int error = process->result_fd < 0 ? 0 : manager_hold(view->manager, process, HOLDING_RESULT, process->result_fd);
+		if (error)
+			return refuse(why, -error, "cannot keep the result: %s", strerror(-error));
+	}
 	if (process->result_fd < 0 || fstat(process->result_fd, &st))
 		return refuse(why, errno, "cannot keep the result: %s", strerror(errno));
 	if (offset < 0)

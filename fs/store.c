@@ -264,6 +264,9 @@ int stdin_feed(const struct view *view, const char *bytes, size_t size, off_t of
 		process->stdin_fd = memfd_create("stdin", MFD_CLOEXEC);
 		if (process->stdin_fd < 0)
 			return refuse(view->caller->why, errno, "cannot keep the input: %s", strerror(errno));
+		int error = manager_hold(view->manager, process, HOLDING_STDIN_FILE, process->stdin_fd);
+		if (error)
+			return refuse(view->caller->why, -error, "cannot keep the input: %s", strerror(-error));
 	}
 	struct stat st;
 	if (fstat(process->stdin_fd, &st))

@@ -1,0 +1,151 @@
+/* Descriptors that must outlive the server: the keeper is sent them as soon as they are made, before anything that is in them is
+ * promised to anybody; it is told to let go of them when that they are gone is kept. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/holdings.h"
+#include "core/input.h"
+#include "core/manager_private.h"
+#include "core/message.h"
+
+enum { KEEPER_PATIENCE_MS = 1000 };
+
+struct hold_drop {
+	uint64_t id;
+	enum hold_part part;
+};
+
+/* The keeper reads all the time: when there is no room, there soon is. */
+static int send_hold(struct manager *manager, const struct holding *holding)
+{
+	int error;
+	while ((error = message_send_hold(manager->config.socket_fd, holding)) == -EAGAIN) {
+		struct pollfd room = { .fd = manager->config.socket_fd, .events = POLLOUT };
+		if (poll(&room, 1, KEEPER_PATIENCE_MS) <= 0)
+			return -EAGAIN;
+	}
+	return error;
+}
+
+int manager_hold(struct manager *manager, const struct process *process, enum holding_kind kind, int fd)
+{
+	struct holdings *holdings = manager->config.holdings;
+	const struct holding holding = { process->id, kind, fd };
+	if (!holdings)
+		return 0;
+	int error = holdings_expect(holdings, process->id, kind);
+	if (!error)
+		error = send_hold(manager, &holding);
+	if (error)
+		holdings_drop(holdings, process->id, kind);
+	return error;
+}
+
+/* ---- letting go ---- */
+
+static void drop(struct manager *manager, const struct hold_drop *what)
+{
+	for (enum holding_kind kind = 0; kind < HOLDING_KINDS; kind++)
+		if (what->part == HOLD_ALL || kind != HOLDING_STDIN_FILE)
+			holdings_drop(manager->config.holdings, what->id, kind);
+}
+
+/* Without memory it is let go of at once, and would be missed by a new server if we died before we have kept why. */
+void hold_forget(struct manager *manager, uint64_t id, enum hold_part part)
+{
+	const struct hold_drop what = { id, part };
+	if (!manager->config.holdings)
+		return;
+	if (manager->drop_count == manager->drop_room) {
+		size_t room = manager->drop_room ? manager->drop_room * 2 : 64;
+		struct hold_drop *drops = realloc(manager->drops, room * sizeof *drops);
+		if (!drops) {
+			drop(manager, &what);
+			return;
+		}
+		manager->drops = drops;
+		manager->drop_room = room;
+	}
+	manager->drops[manager->drop_count++] = what;
+}
+
+void hold_release(struct manager *manager)
+{
+	for (size_t i = 0; i < manager->drop_count; i++)
+		drop(manager, &manager->drops[i]);
+	manager->drop_count = 0;
+}
+
+/* The program reads the end of its input when the last has closed the pipe, so the keeper must do it now: a message about
+ * what is not wanted makes it look. */
+static void on_input_closed(struct input *input)
+{
+	struct manager *manager = input->context;
+	const struct holding holding = { input->process->id, HOLDING_STDIN_PIPE, manager->config.socket_fd };
+	holdings_drop(manager->config.holdings, holding.id, holding.kind);
+	send_hold(manager, &holding);
+}
+
+static void watch_input(struct manager *manager, struct input *input)
+{
+	input->context = manager;
+	input->on_closed = on_input_closed;
+}
+
+int hold_input(struct manager *manager, struct process *process)
+{
+	if (!manager->config.holdings)
+		return 0;
+	watch_input(manager, process->input);
+	return manager_hold(manager, process, HOLDING_STDIN_PIPE, process->input->fd);
+}
+
+/* ---- in a new server ---- */
+
+/* Result: where the descriptor belongs; NULL: nowhere. Before the start there is nothing of a run. */
+static int *place_of(struct process *process, enum holding_kind kind)
+{
+	if (process->state == PROCESS_INITIAL && kind != HOLDING_STDIN_FILE)
+		return NULL;
+	switch (kind) {
+	case HOLDING_STDOUT:
+	case HOLDING_STDERR:
+		return &process->output_fd[kind == HOLDING_STDERR];
+	case HOLDING_STDIN_FILE:
+		return &process->stdin_fd;
+	case HOLDING_RESULT:
+		return &process->result_fd;
+	default:
+		return NULL;
+	}
+}
+
+/* Takes over the descriptor. Result: false, and it was closed, when nobody knows of it. */
+static bool take_one(struct manager *manager, const struct holding *holding)
+{
+	struct process *process = manager_by_id(manager, holding->id);
+	int *place = process ? place_of(process, holding->kind) : NULL;
+	if (place && *place < 0) {
+		*place = holding->fd;
+		return true;
+	}
+	if (process && holding->kind == HOLDING_STDIN_PIPE && process->input && process->input->fd < 0 &&
+	    !input_adopt(process->input, holding->fd)) {
+		watch_input(manager, process->input);
+		return true;
+	}
+	close(holding->fd);
+	return false;
+}
+
+void hold_take(struct manager *manager)
+{
+	struct holdings *holdings = manager->config.holdings;
+	struct holding holding;
+	uint32_t cursor = 0;
+	while (holdings && holdings_next(holdings, &cursor, &holding))
+		if (!take_one(manager, &holding))
+			holdings_drop(holdings, holding.id, holding.kind);
+}
