@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -10,11 +11,13 @@
 
 #include "core/launchers.h"
 #include "core/message.h"
+#include "core/revival.h"
 
 enum {
 	KEEPER_BATCH = 128,  /* ends reaped before they are told */
 	KEEPER_KILL_MS = 5000,
 	KEEPER_TICK_MS = 20, /* between looks at what sends no signal */
+	KEEPER_UPGRADE_MS = 8000, /* in which the installed program must be ready */
 };
 
 struct reaping {
@@ -136,6 +139,7 @@ int keeper_prepare(void)
 	sigaddset(&taken, SIGTERM);
 	sigaddset(&taken, SIGHUP);
 	sigaddset(&taken, SIGINT);
+	sigaddset(&taken, SIGUSR2);
 	if (sigprocmask(SIG_BLOCK, &taken, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
@@ -148,6 +152,8 @@ static void keeper_choose_signals(const struct keeper *keeper, sigset_t *out)
 	sigemptyset(out);
 	sigaddset(out, SIGCHLD);
 	sigaddset(out, SIGTERM);
+	if (keeper->spawn)
+		sigaddset(out, SIGUSR2);
 	if (!is_ignored(SIGHUP))
 		sigaddset(out, SIGHUP);
 	if (!keeper->command && !is_ignored(SIGINT))
@@ -160,14 +166,30 @@ static void keeper_choose_signals(const struct keeper *keeper, sigset_t *out)
 	pthread_sigmask(SIG_BLOCK, &left_alone, NULL);
 }
 
-/* Result: the signal, or 0 after a tick when some are still to be told. */
-static int keeper_wait(const sigset_t *signals, uint64_t untold)
+/* The life of the keeper: of servers, one after the other. */
+struct life {
+	struct keeper *keeper;
+	struct launchers *launchers;
+	struct reaping reaping;
+	struct revival revival;
+	sigset_t signals;
+	uint64_t untold; /* signals for the server, a bit each */
+	bool awaited;    /* the present server is not ready yet */
+	bool upgrading;  /* it is awaited, and the installed program */
+	bool upgrade_wanted; /* the next one will be */
+	int died_of;     /* the last one's status */
+	struct timespec died; /* when the last one that was ready did */
+	struct timespec late; /* when an upgrade has failed that is not ready */
+};
+
+/* Result: the signal, or 0 after a tick when there is something that sends none. */
+static int keeper_wait(const sigset_t *signals, bool ticks)
 {
 	const struct timespec tick = { 0, KEEPER_TICK_MS * 1000000 };
 	int number;
 
 	do
-		number = untold ? sigtimedwait(signals, NULL, &tick) : sigwaitinfo(signals, NULL);
+		number = ticks ? sigtimedwait(signals, NULL, &tick) : sigwaitinfo(signals, NULL);
 	while (number < 0 && errno == EINTR);
 	return number < 0 ? 0 : number;
 }
@@ -183,35 +205,141 @@ static void keeper_tell_signals(const struct keeper *keeper, uint64_t *untold)
 	}
 }
 
-int keeper_run(struct keeper *keeper, int *status)
+static void life_tell(const struct life *life, enum keeper_event event, int error)
 {
-	const struct launchers_setup setup = { keeper->table, keeper->socket_fd, keeper->command, keeper->holdings };
-	struct reaping reaping = { .table = keeper->table, .socket_fd = keeper->socket_fd, .server = keeper->server };
-	struct launchers *launchers;
-	uint64_t untold = 0;
-	sigset_t signals;
-	int error;
+	struct timespec now = now_plus(0);
+	const struct keeper_news news = {
+		.event = event,
+		.status = life->died_of,
+		.error = error,
+		.milliseconds = (unsigned)((now.tv_sec - life->died.tv_sec) * 1000 +
+					   (now.tv_nsec - life->died.tv_nsec) / 1000000),
+	};
 
-	keeper_choose_signals(keeper, &signals);
-	error = launchers_create(&setup, &launchers);
+	life->keeper->on_news(life->keeper->context, &news);
+}
+
+static bool life_is_ready(const struct life *life)
+{
+	struct timespec since;
+
+	return ptable_ready(life->keeper->table, &since) == life->keeper->server;
+}
+
+/* The old socket is read to its end before there is a new server: what the old one asked for is done by then, or
+ * never will be. Result: 0 or -errno. */
+static int life_begin_server(struct life *life)
+{
+	struct keeper *keeper = life->keeper;
+	int ends[2], error;
+
+	launchers_pause(life->launchers);
+	if (keeper->holdings)
+		holdings_settle(keeper->holdings);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	close(keeper->socket_fd);
+	keeper->socket_fd = life->reaping.socket_fd = ends[0];
+	/* Before it looks at the table: what it finds unfinished there is told on this socket. */
+	launchers_resume(life->launchers, keeper->socket_fd);
+	ptable_set_ready(keeper->table, 0);
+	error = keeper->spawn(keeper->context, life->upgrade_wanted ? KEEPER_INSTALLED : KEEPER_SAME, ends[1],
+			      &keeper->server);
+	close(ends[1]);
 	if (error)
 		return error;
-	while (reap_all(&reaping), !reaping.server_ended) {
-		int number = keeper_wait(&signals, untold);
+	life->reaping.server = keeper->server;
+	life->reaping.server_ended = false;
+	life->awaited = true;
+	life->upgrading = life->upgrade_wanted;
+	life->upgrade_wanted = false;
+	life->late = now_plus(KEEPER_UPGRADE_MS);
+	return 0;
+}
 
-		if (keeper->holdings)
-			holdings_sweep(keeper->holdings);
-		if (number == 0 || number == SIGCHLD) {
-			keeper_tell_signals(keeper, &untold);
-			continue;
-		}
-		untold |= (uint64_t)1 << number;
-		keeper_tell_signals(keeper, &untold);
+static void life_fail_upgrade(struct life *life, int error)
+{
+	life_tell(life, KEEPER_UPGRADE_FAILED, error);
+	life->upgrading = life->upgrade_wanted = false;
+}
+
+/* Result: true when a server follows the one that ended. */
+static bool life_goes_on(struct life *life)
+{
+	int error;
+
+	life->died_of = life->reaping.server_status;
+	if (!life->keeper->spawn || life->died_of == 0)
+		return false;
+	if (!life->awaited)
+		life->died = now_plus(0);
+	if (life->upgrading) {
+		life_fail_upgrade(life, 0);
+	} else if (!revival_allows(&life->revival, life->died_of, !life->awaited, now_plus(0))) {
+		life_tell(life, KEEPER_GAVE_UP, 0);
+		return false;
+	}
+	error = life_begin_server(life);
+	if (error && life->upgrade_wanted) {
+		life_fail_upgrade(life, error);
+		error = life_begin_server(life);
+	}
+	if (error)
+		life_tell(life, KEEPER_GAVE_UP, error);
+	return !error;
+}
+
+static void life_look_for_readiness(struct life *life)
+{
+	if (!life->awaited)
+		return;
+	if (life_is_ready(life)) {
+		life_tell(life, life->upgrading ? KEEPER_UPGRADED : KEEPER_RESTARTED, 0);
+		life->awaited = life->upgrading = false;
+	} else if (life->upgrading && !life->reaping.server_ended && has_passed(life->late)) {
+		kill(life->keeper->server, SIGKILL);
+	}
+}
+
+static void life_take_signal(struct life *life, int number)
+{
+	const struct keeper *keeper = life->keeper;
+
+	if (keeper->holdings)
+		holdings_sweep(keeper->holdings);
+	if (number == SIGUSR2 && !life->upgrading && !life->upgrade_wanted) {
+		life->upgrade_wanted = true;
+		kill(keeper->server, SIGKILL);
+	} else if (number != 0 && number != SIGCHLD && number != SIGUSR2) {
+		life->untold |= (uint64_t)1 << number;
 		if (keeper->command && number != SIGINT)
 			ptable_signal(keeper->table, ptable_ref_at(keeper->table, PTABLE_COMMAND), number);
 	}
-	launchers_destroy(launchers);
-	*status = reaping.server_status;
+	keeper_tell_signals(keeper, &life->untold);
+}
+
+int keeper_run(struct keeper *keeper, int *status)
+{
+	const struct launchers_setup setup = { keeper->table, keeper->socket_fd, keeper->command, keeper->holdings };
+	struct life life = {
+		.keeper = keeper,
+		.reaping = { .table = keeper->table, .socket_fd = keeper->socket_fd, .server = keeper->server },
+	};
+	int error;
+
+	keeper_choose_signals(keeper, &life.signals);
+	error = launchers_create(&setup, &life.launchers);
+	if (error)
+		return error;
+	for (;;) {
+		reap_all(&life.reaping);
+		life_look_for_readiness(&life);
+		if (life.reaping.server_ended && !life_goes_on(&life))
+			break;
+		life_take_signal(&life, keeper_wait(&life.signals, life.untold || life.awaited));
+	}
+	launchers_destroy(life.launchers);
+	*status = life.reaping.server_status;
 	return 0;
 }
 

@@ -17,9 +17,12 @@ enum {
 /* Shared by the launcher threads; freed by the last who leaves, since one that hangs can't be waited for. */
 struct launchers {
 	pthread_mutex_t mutex;
-	pthread_cond_t left;
+	pthread_cond_t left;    /* or parked */
+	pthread_cond_t resumed; /* or leaving */
 	struct launchers_setup setup; /* the first thread takes the command */
 	unsigned count, idle;
+	unsigned parked; /* of the idle: wait for a socket */
+	bool paused;    /* the socket has nothing more to say and is not ours any more */
 	bool leaving;   /* no launch is to be begun, the socket is not ours any more */
 	bool abandoned; /* launchers_destroy has gone */
 };
@@ -32,6 +35,7 @@ static void launchers_unlock_and_free(struct launchers *launchers)
 	if (!last)
 		return;
 	pthread_cond_destroy(&launchers->left);
+	pthread_cond_destroy(&launchers->resumed);
 	pthread_mutex_destroy(&launchers->mutex);
 	free(launchers);
 }
@@ -88,7 +92,7 @@ static void launcher_reports(struct launchers *launchers, struct ptable_ref ref,
 	if (ptable_state(launchers->setup.table, ref) != (result ? PTABLE_FAILED : PTABLE_RUNNING))
 		return;
 	pthread_mutex_lock(&launchers->mutex);
-	if (!launchers->leaving)
+	if (!launchers->leaving && !launchers->paused)
 		message_report(launchers->setup.socket_fd, launchers->setup.table, &message);
 	pthread_mutex_unlock(&launchers->mutex);
 }
@@ -153,30 +157,72 @@ static void launcher_holds(struct launchers *launchers, struct message_received_
 	}
 }
 
-/* Takes one message. Result: false when the server is gone; the thread is not idle then. */
-static bool launcher_serves(struct launchers *launchers)
+/* Result: true and the socket to listen at; false when no launch is to be begun any more; the thread is not idle then. */
+static bool launcher_awaits_socket(struct launchers *launchers, int *socket_fd)
+{
+	bool goes_on;
+
+	pthread_mutex_lock(&launchers->mutex);
+	launchers->parked++;
+	while (launchers->paused && !launchers->leaving) {
+		pthread_cond_signal(&launchers->left);
+		pthread_cond_wait(&launchers->resumed, &launchers->mutex);
+	}
+	launchers->parked--;
+	goes_on = !launchers->leaving;
+	launchers->idle -= !goes_on;
+	*socket_fd = launchers->setup.socket_fd;
+	pthread_mutex_unlock(&launchers->mutex);
+	return goes_on;
+}
+
+/* The server is gone, and with it what it had to say. */
+static void launcher_pauses(struct launchers *launchers)
+{
+	pthread_mutex_lock(&launchers->mutex);
+	launchers->paused = true;
+	pthread_mutex_unlock(&launchers->mutex);
+}
+
+static void launcher_launches(struct launchers *launchers, struct message_received_launch *launch)
+{
+	int result = launch_run(&launch->spec, launchers->setup.table, launch->ref);
+
+	/* Before the report: who reads it may wait for the streams to be closed everywhere. */
+	message_received_launch_finish(launch);
+	launcher_reports(launchers, launch->ref, result);
+}
+
+static bool launcher_is_refused(int error)
+{
+	return error == -EPROTO || error == -ENOMEM || error == -EMFILE;
+}
+
+/* Takes one message. The launch is taken and its descriptors are held before the thread is busy: launchers_pause waits
+ * for that and for no launch. Result: false when no launch is to be begun any more; the thread is not idle then. */
+static bool launcher_serves(struct launchers *launchers, int socket_fd)
 {
 	struct message_received_launch launch;
-	int result = message_receive_launch(launchers->setup.socket_fd, &launch);
-	bool received = result == 0, taken = received && !launch.is_hold && launcher_takes(launchers, launch.ref);
+	int result = message_receive_launch(socket_fd, &launch);
+	bool taken = false, goes_on = true;
 
-	if (received && (taken || launch.is_hold))
-		launcher_holds(launchers, &launch);
-	if (!launcher_becomes_busy(launchers)) {
-		if (received)
-			message_received_launch_finish(&launch);
-		return false;
-	}
-	if (received) {
-		result = taken ? launch_run(&launch.spec, launchers->setup.table, launch.ref) : -EINVAL;
-		/* Before the report: who reads it may wait for the streams to be closed everywhere. */
-		message_received_launch_finish(&launch);
-		launcher_reports(launchers, launch.ref, result);
-	} else if (result == -EPROTO || result == -ENOMEM || result == -EMFILE) {
+	if (launcher_is_refused(result))
 		launcher_refuses(launchers, launch.ref, result);
-	} else if (result != -EINTR && result != -EAGAIN) {
-		return false;
+	else if (result && result != -EINTR && result != -EAGAIN)
+		launcher_pauses(launchers);
+	if (result)
+		return true;
+	if (!launch.is_hold)
+		taken = launcher_takes(launchers, launch.ref);
+	if (taken || launch.is_hold)
+		launcher_holds(launchers, &launch);
+	if (taken)
+		goes_on = launcher_becomes_busy(launchers);
+	if (!taken || !goes_on) {
+		message_received_launch_finish(&launch);
+		return goes_on;
 	}
+	launcher_launches(launchers, &launch);
 	launcher_becomes_idle(launchers);
 	return true;
 }
@@ -184,9 +230,10 @@ static bool launcher_serves(struct launchers *launchers)
 static void *launcher_main(void *argument)
 {
 	struct launchers *launchers = argument;
+	int socket_fd;
 
 	launcher_runs_command(launchers);
-	while (launcher_serves(launchers))
+	while (launcher_awaits_socket(launchers, &socket_fd) && launcher_serves(launchers, socket_fd))
 		continue;
 	pthread_mutex_lock(&launchers->mutex);
 	launchers->count--;
@@ -206,6 +253,7 @@ static struct launchers *launchers_allocate(const struct launchers_setup *setup)
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&launchers->left, &attributes);
+	pthread_cond_init(&launchers->resumed, NULL);
 	pthread_condattr_destroy(&attributes);
 	pthread_mutex_init(&launchers->mutex, NULL);
 	return launchers;
@@ -235,6 +283,37 @@ int launchers_create(const struct launchers_setup *setup, struct launchers **out
 	return 0;
 }
 
+void launchers_pause(struct launchers *launchers)
+{
+	struct message_received_launch launch;
+	int result;
+
+	shutdown(launchers->setup.socket_fd, SHUT_RDWR);
+	/* Here too, since every launcher may hang in a launch. */
+	do {
+		result = message_receive_launch(launchers->setup.socket_fd, &launch);
+		if (result)
+			continue;
+		if (launch.is_hold)
+			launcher_holds(launchers, &launch);
+		message_received_launch_finish(&launch);
+	} while (result == 0 || result == -EINTR || launcher_is_refused(result));
+	pthread_mutex_lock(&launchers->mutex);
+	launchers->paused = true;
+	while (launchers->parked < launchers->idle)
+		pthread_cond_wait(&launchers->left, &launchers->mutex);
+	pthread_mutex_unlock(&launchers->mutex);
+}
+
+void launchers_resume(struct launchers *launchers, int socket_fd)
+{
+	pthread_mutex_lock(&launchers->mutex);
+	launchers->setup.socket_fd = socket_fd;
+	launchers->paused = false;
+	pthread_cond_broadcast(&launchers->resumed);
+	pthread_mutex_unlock(&launchers->mutex);
+}
+
 void launchers_destroy(struct launchers *launchers)
 {
 	struct timespec deadline;
@@ -243,6 +322,7 @@ void launchers_destroy(struct launchers *launchers)
 	deadline.tv_sec += LAUNCHERS_LEAVE_SECONDS;
 	pthread_mutex_lock(&launchers->mutex);
 	launchers->leaving = true;
+	pthread_cond_broadcast(&launchers->resumed);
 	shutdown(launchers->setup.socket_fd, SHUT_RDWR);
 	while (launchers->count > 0)
 		if (pthread_cond_timedwait(&launchers->left, &launchers->mutex, &deadline))

@@ -28,7 +28,13 @@
 #include "fs/options.h"
 #include "fs/serving.h"
 
-enum { EXIT_USAGE = 2 };
+enum {
+	EXIT_USAGE = 2,
+	PATH_ROOM = 40,
+	END_ROOM = 80,
+};
+
+static const char this_program[] = "/proc/self/exe";
 
 struct program {
 	const struct options *options;
@@ -43,6 +49,9 @@ struct program {
 	int server_fd;
 	int journal_fd;
 	pid_t server_pid;
+	char *installed;  /* where this program was found when it was started */
+	int upgrade_fd;   /* the installed program, being tried as a server; -1 */
+	int upgraded_fd;  /* the one that servers are since an upgrade; -1: this one */
 };
 
 static int print(const char *text)
@@ -81,6 +90,21 @@ static int wait_for(pid_t pid)
 	return status;
 }
 
+/* Where this program lies, now or until it was replaced. Result: NULL without memory. */
+static char *find_installed(void)
+{
+	static const char deleted[] = " (deleted)";
+	char path[4096];
+	ssize_t size = readlink(this_program, path, sizeof path);
+
+	if (size < 0)
+		return strdup(this_program);
+	size_t end = sizeof deleted - 1;
+	if ((size_t)size > end && memcmp(path + size - end, deleted, end) == 0)
+		size -= (ssize_t)end;
+	return strndup(path, (size_t)size);
+}
+
 /* Everything up to the mount. Result: 0, or -errno and a message; program_finish is due in both cases. */
 static int program_init(struct program *program)
 {
@@ -89,6 +113,7 @@ static int program_init(struct program *program)
 	if (error)
 		return error;
 
+	program->installed = find_installed();
 	program->umask = umask(0);
 	umask(program->umask);
 	program->base_directory = getcwd(NULL, 0);
@@ -104,7 +129,7 @@ static int program_init(struct program *program)
 	if (!error && program->options->command)
 		error = command_init(&program->command, program->options->command,
 			program->mount.path, program->umask);
-	if (!program->base_directory)
+	if (!program->base_directory || !program->installed)
 		error = -ENOMEM;
 	if (!error && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		error = -errno;
@@ -129,6 +154,9 @@ static void program_finish(struct program *program)
 	close_end(&program->keeper_fd);
 	close_end(&program->server_fd);
 	close_end(&program->journal_fd);
+	close_end(&program->upgrade_fd);
+	close_end(&program->upgraded_fd);
+	free(program->installed);
 	mount_close(&program->mount);
 	command_finish(&program->command);
 	holdings_destroy(program->holdings);
@@ -136,8 +164,8 @@ static void program_finish(struct program *program)
 	free(program->base_directory);
 }
 
-/* Result: 0, or -errno and a message. */
-static int execute_server(struct program *program, int ready_fd)
+/* ends: the server's of the socket, and where it tells that it is ready. Result: 0 and *out, or -errno. */
+static int execute_server(struct program *program, const char *path, const int ends[static 2], pid_t *out)
 {
 	const struct handover handover = {
 		.mountpoint = program->mount.path,
@@ -145,8 +173,8 @@ static int execute_server(struct program *program, int ready_fd)
 		.options = program->options->fuse,
 		.fds = {
 			[HANDOVER_FUSE] = fuse_session_fd(program->mount.session),
-			[HANDOVER_SOCKET] = program->server_fd,
-			[HANDOVER_READY] = ready_fd,
+			[HANDOVER_SOCKET] = ends[0],
+			[HANDOVER_READY] = ends[1],
 			[HANDOVER_TABLE] = ptable_fd(program->table),
 			[HANDOVER_HOLDINGS] = holdings_fd(program->holdings),
 			[HANDOVER_JOURNAL] = program->journal_fd,
@@ -159,10 +187,7 @@ static int execute_server(struct program *program, int ready_fd)
 	};
 
 	fflush(NULL);
-	int error = serving_spawn("/proc/self/exe", &handover, program->holdings, &program->server_pid);
-	if (error)
-		log_error("the server can't be started: %s", strerror(-error));
-	return error;
+	return serving_spawn(path, &handover, program->holdings, out);
 }
 
 /* Result: 0 and *ready_fd, on which one byte will come; -errno and a message. */
@@ -175,14 +200,96 @@ static int start_server(struct program *program, int *ready_fd)
 		log_error("the server can't be started: %s", strerror(error));
 		return -error;
 	}
-	int error = execute_server(program, ends[1]);
+	int error = execute_server(program, this_program, (int[]){program->server_fd, ends[1]}, &program->server_pid);
 	close(ends[1]);
 	close_end(&program->server_fd);
-	if (error)
+	if (error) {
+		log_error("the server can't be started: %s", strerror(-error));
 		close(ends[0]);
-	else
+	} else {
 		*ready_fd = ends[0];
+	}
 	return error;
+}
+
+/* By descriptor, so that what is installed later is no server before it is asked for. */
+static int choose_program(struct program *program, enum keeper_program which, char path[static PATH_ROOM])
+{
+	if (which == KEEPER_INSTALLED) {
+		close_end(&program->upgrade_fd);
+		program->upgrade_fd = open(program->installed, O_PATH | O_CLOEXEC);
+		if (program->upgrade_fd < 0)
+			return -errno;
+	}
+	int fd = which == KEEPER_INSTALLED ? program->upgrade_fd : program->upgraded_fd;
+	if (fd >= 0)
+		snprintf(path, PATH_ROOM, "/proc/self/fd/%d", fd);
+	else
+		snprintf(path, PATH_ROOM, "%s", this_program);
+	return 0;
+}
+
+/* struct keeper's: a server after the first. That it is ready it says in the table. */
+static int on_spawn(void *context, enum keeper_program which, int server_socket_fd, pid_t *out)
+{
+	struct program *program = context;
+	char path[PATH_ROOM];
+
+	int error = choose_program(program, which, path);
+	if (error)
+		return error;
+	int nowhere_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (nowhere_fd < 0)
+		return -errno;
+	error = execute_server(program, path, (int[]){server_socket_fd, nowhere_fd}, out);
+	close(nowhere_fd);
+	return error;
+}
+
+static void describe_end(int status, char out[static END_ROOM])
+{
+	if (WIFSIGNALED(status))
+		snprintf(out, END_ROOM, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(out, END_ROOM, "failed with exit status %d", WEXITSTATUS(status));
+}
+
+static void adopt_upgrade(struct program *program)
+{
+	close_end(&program->upgraded_fd);
+	program->upgraded_fd = program->upgrade_fd;
+	program->upgrade_fd = -1;
+}
+
+static void on_news(void *context, const struct keeper_news *news)
+{
+	struct program *program = context;
+	char end[END_ROOM];
+
+	describe_end(news->status, end);
+	switch (news->event) {
+	case KEEPER_RESTARTED:
+		log_warning("the server %s; another one has taken over after %u ms", end, news->milliseconds);
+		break;
+	case KEEPER_UPGRADED:
+		adopt_upgrade(program);
+		log_warning("the server is '%s' now, since %u ms after the end of the one before", program->installed,
+			news->milliseconds);
+		break;
+	case KEEPER_UPGRADE_FAILED:
+		close_end(&program->upgrade_fd);
+		if (news->error)
+			log_error("no upgrade: '%s' can't be executed: %s", program->installed, strerror(-news->error));
+		else
+			log_error("no upgrade: the server of '%s' %s before it was ready", program->installed, end);
+		break;
+	case KEEPER_GAVE_UP:
+		if (news->error)
+			log_error("the server %s, and no other can be started: %s", end, strerror(-news->error));
+		else
+			log_error("the server %s, which happens too often: no other is started", end);
+		break;
+	}
 }
 
 static bool read_ready(int fd)
@@ -200,10 +307,9 @@ static bool ended_in_order(int status)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return true;
-	if (WIFSIGNALED(status))
-		log_error("the server was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		log_error("the server failed with exit status %d", WEXITSTATUS(status));
+	char end[END_ROOM];
+	describe_end(status, end);
+	log_error("the server %s: the mount ends", end);
 	return false;
 }
 
@@ -232,8 +338,12 @@ static int keep(struct program *program)
 		.server = program->server_pid,
 		.command = program->options->command ? &program->command.spec : NULL,
 		.holdings = program->holdings,
+		.spawn = on_spawn,
+		.on_news = on_news,
+		.context = program,
 	};
 	int error = keeper_run(&keeper, &status);
+	program->keeper_fd = keeper.socket_fd;
 	if (error) {
 		log_error("the keeper can't begin: %s", strerror(-error));
 		close_end(&program->keeper_fd);
@@ -256,6 +366,8 @@ static int serve(const struct options *options, int parent_fd)
 		.keeper_fd = -1,
 		.server_fd = -1,
 		.journal_fd = -1,
+		.upgrade_fd = -1,
+		.upgraded_fd = -1,
 	};
 	int status = EXIT_FAILURE;
 
