@@ -41,6 +41,7 @@ int many_parse(const struct view *view, struct step *step)
 		error = verb_parse_signal(view, &named);
 		step->signal_number = named.signal_number;
 	}
+	step->tree = whom_is_tree(step);
 	if (!error && (!whom_first(step) || whom_take_seconds(view, step) == whom_first(step)))
 		error = whom_refuse_nobody(view, step);
 	step->seconds = -1;
@@ -273,8 +274,8 @@ static void add_usage(struct text *out, const struct verb *verb)
 {
 	struct text usage = {0};
 	bool may_any = verb->many == MANY_TO_JOIN;
-	text_printf(&usage, "%s%s WHO...%s", verb->wanted == MUST_SIGNAL ? verb->usage : verb->word,
-		    may_any ? " [any]" : "", may_any ? " [SECONDS]" : "");
+	text_printf(&usage, "%s%s WHO...%s", may_any ? verb->word : verb->usage, may_any ? " [any]" : "",
+		    may_any ? " [SECONDS]" : "");
 	char *line = text_take(&usage, NULL);
 	text_printf(out, "%-27s %s\n", line ? line : verb->word, verb->help);
 	free(line);
