@@ -78,7 +78,7 @@ void manager_raise(struct manager *manager, const struct process *process, enum 
 		manager->config.on_event(manager->config.context, process, event, when);
 }
 
-static void raise_now(struct manager *manager, const struct process *process, enum manager_event event)
+void manager_raise_now(struct manager *manager, const struct process *process, enum manager_event event)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -252,7 +252,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	int error = manager_check_remove(process, why);
 	if (error)
 		return error;
-	raise_now(manager, process, MANAGER_REMOVED);
+	manager_raise_now(manager, process, MANAGER_REMOVED);
 	size_t i = roster_position(manager, process->id);
 	manager->roster[i].process = NULL;
 	manager->holes++;
@@ -341,7 +341,7 @@ int manager_reset(struct manager *manager, struct process *process, struct refus
 	if (error || !process_reset(process))
 		return error;
 	restart_reset(process);
-	raise_now(manager, process, MANAGER_RESET);
+	manager_raise_now(manager, process, MANAGER_RESET);
 	return 0;
 }
 

@@ -88,6 +88,9 @@ struct manager {
 void manager_raise(struct manager *manager, const struct process *process, enum manager_event event,
 		   struct timespec when);
 
+/* Now. */
+void manager_raise_now(struct manager *manager, const struct process *process, enum manager_event event);
+
 /* Result: the user's record, made when missing; NULL without memory. */
 struct user *manager_user(struct manager *manager, uid_t uid);
 

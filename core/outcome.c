@@ -163,6 +163,21 @@ static void take_entry(struct manager *manager, struct ptable_ref ref)
 		on_ended(manager, process);
 }
 
+/* It has been executed, also when the launcher's word of it is still on its way. */
+static void take_pause(struct manager *manager, struct ptable_ref ref, bool paused)
+{
+	struct process *process = manager_by_id(manager, ptable_at(manager->config.table, ref.index)->id);
+	enum ptable_state state = ptable_state(manager->config.table, ref);
+	if (!process || process->launch.index != ref.index || process->launch.generation != ref.generation ||
+	    (state != PTABLE_RUNNING && state != PTABLE_LAUNCHING))
+		return;
+	on_started(manager, process);
+	if (process->state != PROCESS_RUNNING || process->paused == paused)
+		return;
+	process->paused = paused;
+	manager_raise_now(manager, process, paused ? MANAGER_PAUSED : MANAGER_CONTINUED);
+}
+
 static void on_command_ended(struct manager *manager)
 {
 	manager->command_runs = false;
@@ -191,6 +206,8 @@ void outcome_take(struct manager *manager, const struct message *message)
 {
 	if (message->kind == MESSAGE_SIGNAL)
 		lineage_on_signal(manager, message->value);
+	else if (message->kind == MESSAGE_PAUSED || message->kind == MESSAGE_CONTINUED)
+		take_pause(manager, message->ref, message->kind == MESSAGE_PAUSED);
 	else if (message->ref.index == PTABLE_COMMAND) {
 		if (message->kind != MESSAGE_STARTED)
 			on_command_ended(manager);

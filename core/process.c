@@ -121,6 +121,7 @@ bool process_succeed_start(struct process *process, pid_t pid, struct timespec w
 	if (process->state != PROCESS_STARTING)
 		return false;
 	process->state = PROCESS_RUNNING;
+	process->paused = false;
 	process->pid = pid;
 	process->started = when;
 	return true;

@@ -81,6 +81,7 @@ struct process {
 	enum process_state state;
 	bool daemonic;
 	bool rerun; /* STARTING: not for the first time */
+	bool paused; /* RUNNING: by the keeper's word, for whoever is told of changes */
 	bool stop_wanted; /* it was told to end: no run follows */
 	int doomed; /* STARTING: the signal that will end it as soon as it runs */
 	struct configuration configuration;
