@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/capture.h"
+#include "core/cgroup_tree.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
 #include "core/tree.h"
@@ -38,6 +39,8 @@ int manager_create(const struct manager_config *config, struct manager **out)
 		free(manager);
 		return error;
 	}
+	if (config->groups && manager_cgroups(manager))
+		cgroup_trees_begin(manager->cgroups);
 	*out = manager;
 	return 0;
 }
@@ -260,6 +263,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 		roster_pack(manager);
 	HASH_DELETE(by_directory, manager->directories, process);
 	LIST_REMOVE(process, sibling);
+	cgroup_tree_disown(&process->tree);
 	lineage_release(manager, &process->children, process->owner);
 	observers_tell(&process->observers);
 	capture_end(process, -ESRCH);

@@ -38,6 +38,7 @@ struct manager_config {
 	struct ptable *table;
 	int socket_fd; /* to the keeper; the manager closes it */
 	const struct surroundings *surroundings;
+	bool groups;                       /* each process is in a control group of its own, where one can be made */
 	bool has_command;                  /* its end is the end of the mount */
 	void (*on_finished)(void *context, int error); /* once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE) */
 	/* After the change (MANAGER_REMOVED: before), or NULL. It may not call the manager. */

@@ -33,6 +33,7 @@ struct start {
 	struct invocation invocation;
 	struct message_launch message;
 	struct writer writer; /* who wrote start */
+	const char *cgroups[CGROUP_KINDS + 2]; /* that it enters */
 	bool composed; /* invocation and message are to be finished */
 	bool has_turn, waits_for_turn;
 	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
@@ -103,6 +104,8 @@ void manager_tell_end(struct manager *manager, struct process *process);
 int start_listen(struct manager *manager);
 void start_stop_listening(struct manager *manager);
 void start_destroy(struct start *start);
+/* A run has ended, or could not be started; its descendants keep the groups while they live. */
+void start_leave_cgroups(struct manager *manager, struct process *process);
 /* Back to INITIAL, and whoever waits for the start is told. */
 void start_fail(struct manager *manager, struct process *process, int error, const char *sentence);
 

@@ -67,7 +67,7 @@ void start_fail(struct manager *manager, struct process *process, int error, con
 	process->start = NULL;
 	LIST_REMOVE(process, beginning);
 	process_fail_start(process);
-	cgroups_leave(manager->cgroups, process->id);
+	start_leave_cgroups(manager, process);
 	stopping_on_over(process);
 	process->doomed = 0;
 	process_set_error(process, sentence);
@@ -126,18 +126,20 @@ static void on_ended(struct manager *manager, struct process *process)
 	process_set_usage(process, &entry->usage);
 	HASH_DELETE(by_pid, manager->pids, process);
 	stopping_on_over(process);
-	cgroups_leave(manager->cgroups, process->id);
 	manager_raise(manager, process, MANAGER_EXITED, process->ended);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;
 	ptable_release(manager->config.table, process->launch);
 	lineage_release(manager, &process->children, process->owner);
-	if (!restart_after_end(process))
+	bool over = !restart_after_end(process);
+	cgroups_leave(manager->cgroups, process->id);
+	if (over)
 		manager_tell_end(manager, process);
 }
 
 void manager_tell_end(struct manager *manager, struct process *process)
 {
+	start_leave_cgroups(manager, process);
 	observers_tell(&process->observers);
 	uint64_t id = process->id;
 	capture_end(process, 0);

@@ -112,6 +112,7 @@ struct process {
 	struct observer_list observers;
 	char *error; /* the last refusal, NULL: none */
 	struct start *start; /* STARTING: the manager's */
+	struct cgroup_tree *tree; /* core/cgroup_tree: it and its descendants; NULL: none */
 	struct terms *terms; /* core/terms; NULL: none */
 	struct stopping *stopping; /* core/stopping; NULL: as usual */
 	struct restart *restart; /* NULL: it is not to be run again */
