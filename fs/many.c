@@ -222,12 +222,24 @@ static int act(const struct view *view, const struct step *step, bool again, str
 	return gathering->error;
 }
 
+static int keep_names(const struct view *view, struct step *step, const struct process_ids *ids)
+{
+	text_finish(&step->names);
+	for (size_t i = 0; whom_is_any(step) && i < ids->count; i++) {
+		text_add_name(&step->names, manager_by_id(view->manager, ids->id[i])->directory);
+		text_add(&step->names, "\n");
+	}
+	return text_status(&step->names);
+}
+
 int many_run(const struct view *view, struct step *step, bool again, struct waiter *waiter, struct gathering **out)
 {
 	struct process_ids *ids = NULL;
 	int result = whom_choose(view, step, again, &ids);
 	if (!result && !again)
 		result = check_all(view, step, ids);
+	if (!result)
+		result = keep_names(view, step, ids);
 	if (!result) {
 		struct gathering *gathering = gathering_create(view, ids, waiter);
 		if (!gathering)
@@ -260,12 +272,12 @@ bool many_answer(const struct view *view, const struct step *step, struct text *
 	if (!whom_is_any(step) || !step->chosen)
 		return false;
 	text_finish(out);
-	for (size_t i = 0; i < step->chosen->count; i++) {
+	const char *line = step->names.data, *end;
+	for (size_t i = 0; i < step->chosen->count; i++, line = end) {
 		const struct process *process = manager_by_id(view->manager, step->chosen->id[i]);
-		if (!process || process->state != PROCESS_ENDED)
-			continue;
-		text_add_name(out, process->directory);
-		text_add(out, "\n");
+		end = strchr(line, '\n') + 1;
+		if (!process || process->state == PROCESS_ENDED)
+			text_append(out, line, (size_t)(end - line));
 	}
 	return true;
 }

@@ -177,6 +177,21 @@ def join_any_returns_at_the_first_end_and_the_descriptor_says_whose(mp):
 
 
 @claim
+def join_any_names_one_that_is_removed_as_soon_as_it_has_ended(mp):
+    """Who has ended is told by name, also when somebody else removes the directory in the same moment."""
+    sleepers(mp, 'a', 'b\nb', 'c')
+    descriptor = os.open(mp('ctl'), os.O_RDWR)
+    try:
+        waiting = Background(os.write, descriptor, b'join any a b* c')
+        wait_until(lambda: mp.pending() >= 1)
+        write(mp('b\nb', 'ctl'), 'kill\njoin\nclose')
+        waiting.result()
+        same(os.read(descriptor, 4096), b'b\\012b\n')
+    finally:
+        os.close(descriptor)
+
+
+@claim
 def a_join_of_many_is_interrupted_at_once_and_holds_up_nobody(mp):
     """join returns at once when interrupted, and never keeps anyone else from using the same file."""
     sleepers(mp, 'a', 'b')
