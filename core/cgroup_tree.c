@@ -12,6 +12,7 @@
 
 #include "core/cgroup_private.h"
 #include "core/clone.h"
+#include "core/kin.h"
 
 enum {
 	AHEAD = 8,        /* made at the beginning */
@@ -212,6 +213,18 @@ void cgroup_tree_disown(struct cgroup_tree **holder)
 	if (*holder)
 		part(*holder);
 	*holder = NULL;
+}
+
+struct cgroup_tree *cgroup_tree_around(struct cgroups *cgroups, pid_t pid)
+{
+	char name[sizeof cgroups->prefix + 32];
+	if (kin_group(pid, name, sizeof name) || strncmp(name, cgroups->prefix, strlen(cgroups->prefix)))
+		return NULL;
+	struct cgroup_tree *tree;
+	LIST_FOREACH(tree, &cgroups->taken, link)
+		if (!strcmp(strrchr(tree->directory, '/') + 1, name))
+			return tree;
+	return NULL;
 }
 
 char *cgroup_tree_members(const struct cgroup_tree *tree)

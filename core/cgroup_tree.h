@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 struct cgroups;
 
@@ -32,6 +33,9 @@ int cgroup_tree_take(struct cgroups *cgroups, struct cgroup_tree **holder);
 void cgroup_tree_leave(struct cgroups *cgroups, struct cgroup_tree *tree);
 /* *holder becomes NULL. */
 void cgroup_tree_disown(struct cgroup_tree **holder);
+
+/* The one that the process is in; NULL: none of ours. */
+struct cgroup_tree *cgroup_tree_around(struct cgroups *cgroups, pid_t pid);
 
 /* The files of a group; each is to be freed, and NULL without memory. */
 char *cgroup_tree_members(const struct cgroup_tree *tree);

@@ -168,6 +168,7 @@ bool process_reset(struct process *process)
 	if (process->state != PROCESS_ENDED)
 		return false;
 	process->state = PROCESS_INITIAL;
+	process->resets++;
 	process->doomed = 0;
 	process->stop_wanted = false;
 	process->launch = (struct ptable_ref){0};

@@ -95,6 +95,7 @@ struct process {
 	uint64_t children_made;
 
 	uint32_t run_count;
+	uint32_t resets;
 	struct ptable_ref launch; /* generation 0: not claimed yet */
 	pid_t pid;      /* 0: none yet; kept after the end */
 	int status;     /* ended: as waitpid(2) gives it */

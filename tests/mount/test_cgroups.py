@@ -87,6 +87,17 @@ def nobody_escapes_a_tree(mp):
 
 
 @claim
+def a_hidden_one_is_still_inside(mp):
+    """self and result are found by the control group when parents, session and environment are gone."""
+    need_trees(mp)
+    script = 'readlink "$M/self"; echo 42 > "$M/self/result"; echo done'
+    path = mp.start('p', '/bin/sh', ['-c', f'env -i M="$PROCFS_MP" setsid setsid -f sh -c \'{script}\' & read -r line'], stdin_open='1')
+    wait_until(lambda: 'done' in read(path + '/stdout'), what='it has written')
+    same((read(path + '/stdout'), read(path + '/result'), read(path + '/stderr')), ('p\ndone\n', '42\n', ''))
+    write(path + '/ctl', 'eof\njoin')
+
+
+@claim
 def no_group_is_used_again_while_somebody_is_left_in_it(mp):
     """A group is handed on when it is empty: neither does a tree lose one that it left behind, nor get another's."""
     need_trees(mp)
