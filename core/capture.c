@@ -155,8 +155,11 @@ static uint64_t size_of(const struct process *process, int which)
 static void on_cutting(uv_work_t *work)
 {
 	struct capture_cut *cut = work->data;
-	/* When it fails there is more kept than was asked for, and nothing else to be done. */
-	(void)!fallocate(cut->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, cut->from, cut->size);
+	struct stat st;
+	/* The program may have truncated it meanwhile: what begins anew is not to be cut. When it fails there is more kept than was
+	 * asked for, and nothing else to be done. */
+	if (!fstat(cut->fd, &st) && st.st_size >= cut->from + cut->size)
+		(void)!fallocate(cut->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, cut->from, cut->size);
 }
 
 static void bound(struct capture *capture, int which);

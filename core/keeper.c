@@ -78,7 +78,17 @@ static void record_end(struct reaping *reaping, struct ptable_ref ref, const sig
 	reaping->ended[reaping->ended_count++] = ref;
 }
 
-/* Result: false when nobody has ended. Children before their exec are not seen (launch.h). */
+/* A child was stopped or goes on: no end, nothing in the table. */
+static void pass_on(const struct reaping *reaping, siginfo_t *info)
+{
+	struct message message = { .kind = info->si_code == CLD_CONTINUED ? MESSAGE_CONTINUED : MESSAGE_PAUSED };
+
+	if (reaping->socket_fd >= 0 && ptable_find_pid(reaping->table, info->si_pid, &message.ref))
+		message_send(reaping->socket_fd, &message);
+	waitid(P_PID, (id_t)info->si_pid, info, WSTOPPED | WCONTINUED | WNOHANG);
+}
+
+/* Result: false when nothing has happened to anybody. Children before their exec are not seen (launch.h). */
 static bool reap_one(struct reaping *reaping)
 {
 	struct rusage usage;
@@ -86,8 +96,13 @@ static bool reap_one(struct reaping *reaping)
 	struct ptable_ref ref;
 
 	/* The system call, because waitid(3) has no rusage. */
-	if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, &usage) < 0 || info.si_pid == 0)
+	if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT, &usage) < 0 ||
+	    info.si_pid == 0)
 		return false;
+	if (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED || info.si_code == CLD_TRAPPED) {
+		pass_on(reaping, &info);
+		return true;
+	}
 	if (info.si_pid == reaping->server) {
 		reaping->server_status = wait_status(&info);
 		reaping->server_ended = true;

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clone.h"
+
 /*
  * Everything named child_ runs between clone and exec, most often in the memory of its suspended parent:
  * no malloc, no lock, no stdio, nothing that knows about threads. glibc's set*id functions do (they signal
@@ -93,7 +95,7 @@ static int child_enter_cgroups(const struct launch_child *child)
 {
 	const char *const *cgroups = child->spec->cgroups;
 
-	for (int32_t i = 0; cgroups && cgroups[i]; i++) {
+	for (int32_t i = child->spec->flags & LAUNCH_INTO_GROUP ? 1 : 0; cgroups && cgroups[i]; i++) {
 		int fd = open(cgroups[i], O_WRONLY | O_CLOEXEC);
 		int error = fd < 0 || write(fd, "0", 1) != 1 ? -errno : 0;
 
@@ -400,18 +402,23 @@ static int child_main(void *argument)
 static pid_t launch_clone(struct launch_child *child)
 {
 	char stack[LAUNCH_STACK] __attribute__((aligned(16)));
-	int flags = CLONE_VFORK | CLONE_PARENT_SETTID;
+	const struct launch_spec *spec = child->spec;
+	const struct clone_call call = {
+		.flags = CLONE_VFORK | CLONE_PARENT_SETTID | (spec->flags & LAUNCH_AS_USER ? 0 : CLONE_VM),
+		.main = child_main,
+		.argument = child,
+		.stack = stack,
+		.stack_size = sizeof(stack),
+		.pid = (pid_t *)&child->entry->pid,
+		.group = spec->flags & LAUNCH_INTO_GROUP && spec->cgroups ? spec->cgroups[0] : NULL,
+	};
 	uint64_t before;
 	pid_t pid;
-	int error;
 
-	if (!(child->spec->flags & LAUNCH_AS_USER))
-		flags |= CLONE_VM;
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &launch_full_mask, &before, LAUNCH_MASK_SIZE);
-	pid = clone(child_main, stack + sizeof(stack), flags, child, &child->entry->pid);
-	error = errno;
+	pid = clone_child(&call);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, LAUNCH_MASK_SIZE);
-	return pid < 0 ? -error : pid;
+	return pid;
 }
 
 /* __WNOTHREAD: if the child was reaped meanwhile, its pid could already be another launcher's child. */

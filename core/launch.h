@@ -19,6 +19,8 @@ enum {
 	LAUNCH_FOREGROUND = 1 << 1,
 	/* Its terms are the superuser's: they are prepared before it becomes another user. */
 	LAUNCH_RAISES = 1 << 2,
+	/* The first of its cgroups is a directory that it begins in when it can, and else nowhere special. */
+	LAUNCH_INTO_GROUP = 1 << 3,
 };
 
 enum { LAUNCH_LIMITS_MAX = 16 };

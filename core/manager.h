@@ -31,7 +31,8 @@ struct caller {
 };
 
 /* What has changed. */
-enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_REMOVED, MANAGER_RESET };
+enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_REMOVED, MANAGER_RESET, MANAGER_PAUSED,
+		     MANAGER_CONTINUED };
 
 struct manager_config {
 	uv_loop_t *loop;
@@ -39,6 +40,7 @@ struct manager_config {
 	struct holdings *holdings; /* what the keeper holds for us; NULL: nothing */
 	int socket_fd; /* to the keeper; the manager closes it */
 	const struct surroundings *surroundings;
+	bool groups;                       /* each process is in a control group of its own, where one can be made */
 	bool has_command;                  /* its end is the end of the mount */
 	void (*on_finished)(void *context, int error); /* once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE) */
 	/* After the change (MANAGER_REMOVED: before), or NULL. It may not call the manager. */

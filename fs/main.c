@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/cgroup.h"
 #include "core/journal.h"
 #include "core/keeper.h"
 #include "core/ptable.h"
@@ -376,6 +377,8 @@ static int serve(const struct options *options, int parent_fd)
 		log_error("the keeper can't be prepared: %s", strerror(-error));
 	else if (program_init(&program) == 0)
 		status = keep(&program);
+	/* What a server that was killed could not remove. */
+	cgroups_sweep();
 	program_finish(&program);
 	return status;
 }

@@ -18,6 +18,9 @@ struct process_ids {
 /* True for `join any`. */
 bool whom_is_any(const struct step *step);
 
+/* True for `terminate tree` and `kill tree`. */
+bool whom_is_tree(const struct step *step);
+
 /* The first word that says who: NULL without one. */
 const char *whom_first(const struct step *step);
 

@@ -963,6 +963,27 @@ static void a_zero_is_written_to_each_cgroup_before_the_child_becomes_its_user(v
 	wait_for(entry);
 }
 
+/* What is no group of version 2 hinders nobody; the files behind it are entered all the same. */
+static void a_child_that_cannot_begin_in_a_group_begins_where_we_are(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *entry = make_file(fixture, "entry", "", 0600);
+	const char *const gone[] = { "/nowhere/at/all", entry, NULL }, *const other[] = { "/", entry, NULL };
+	SPEC(spec, "/bin/cat", entry);
+
+	spec.flags = LAUNCH_INTO_GROUP;
+	spec.cgroups = gone;
+	assert_string_equal(capture(fixture, &spec), "0");
+	spec.cgroups = other;
+	assert_string_equal(capture(fixture, &spec), "0");
+	if (geteuid())
+		return;
+	spec.flags |= LAUNCH_AS_USER;
+	spec.uid = STRANGER;
+	spec.gid = STRANGERS_GROUP;
+	wait_for(launch(fixture, &spec, 0));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -971,6 +992,7 @@ int main(int argc, char **argv)
 		TEST(the_limit_that_cannot_be_set_is_told),
 		TEST(another_user_gets_no_more_than_it_may_unless_they_are_the_superusers),
 		TEST(a_zero_is_written_to_each_cgroup_before_the_child_becomes_its_user),
+		TEST(a_child_that_cannot_begin_in_a_group_begins_where_we_are),
 		TEST(launch_of_a_program_leaves_it_running_with_its_pid_and_time),
 		TEST(the_exit_status_is_the_programs_own),
 		TEST(launch_of_an_entry_that_is_not_launching_does_nothing),
