@@ -1,8 +1,9 @@
 /*
  * memory_file: files in memory that others append to, and that are cut at the front.
  *
- * Where it may be had (by the superuser) they lie on a tmpfs of our own that is mounted nowhere and whose pages are as large as
- * what is written, which makes writing several times as fast; else memfd_create(2) makes them.
+ * Where it may be had (by the superuser, and by those who may have a user namespace) they lie on a tmpfs of our own that is
+ * mounted nowhere and whose pages are as large as what is written, which makes writing several times as fast; else
+ * memfd_create(2) makes them.
  *
  * Must not know: processes, who writes.
  */

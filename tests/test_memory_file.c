@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -193,6 +194,33 @@ static void another_user_may_open_anew_what_it_was_given(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* Where users may have namespaces; elsewhere there is no place, and that is said. */
+static void an_ordinary_user_has_a_place_too(void **state)
+{
+	struct pair pair = { .own_fd = -1 };
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	pid_t pid = fork();
+	if (pid == 0) {
+		/* A process that has changed its user may not look at itself in /proc before. */
+		if (setgid(NOBODY) || setuid(NOBODY) || prctl(PR_SET_DUMPABLE, 1))
+			_exit(2);
+		pair.place_fd = memory_file_place();
+		if (pair.place_fd < 0)
+			_exit(3);
+		pair.child_fd = memory_file_open(pair.place_fd, "stdout", &pair.own_fd);
+		_exit(pair.child_fd < 0 || write(pair.child_fd, "x", 1) != 1 || memory_file_size(pair.own_fd) != 1 ||
+		      waitpid(-1, NULL, __WALL) >= 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status == 3 << 8)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 static void no_file_has_size_0(void **state)
 {
 	(void)state;
@@ -211,6 +239,7 @@ int main(void)
 		BOTH(who_writes_is_known_and_our_own_descriptor_counts_for_nobody),
 		BOTH(growth_is_told_once),
 		BOTH(another_user_may_open_anew_what_it_was_given),
+		cmocka_unit_test(an_ordinary_user_has_a_place_too),
 		TEST(no_file_has_size_0),
 	};
 
