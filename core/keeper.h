@@ -18,18 +18,18 @@ struct keeper {
 	const struct launch_spec *command; /* run at once as entry PTABLE_COMMAND, or NULL */
 };
 
-/* To be called first of all, before any thread and before the server is forked: makes this process the
- * subreaper (prctl(2) PR_SET_CHILD_SUBREAPER), blocks the signals that the keeper takes by sigwaitinfo (SIGCHLD,
- * SIGTERM, SIGHUP, SIGINT: a forked server inherits that), and sets dispositions that were inherited as ignored
- * back to default, so that children need no work. SIGHUP, SIGINT and SIGQUIT stay ignored, as nohup(1) and a shell's & mean
- * them: the keeper does not take them then. Result: 0 or -errno. */
+/* To be called first of all, before any thread and before the server is forked: makes this process the subreaper
+ * (prctl(2) PR_SET_CHILD_SUBREAPER), blocks the signals that the keeper takes by sigwaitinfo (SIGCHLD, SIGTERM, SIGHUP,
+ * SIGINT: a forked server inherits that), and sets dispositions that were inherited as ignored back to default, so that
+ * children need no work. SIGHUP, SIGINT and SIGQUIT stay ignored, as nohup(1) and a shell's & mean them: the keeper
+ * does not take them then. Result: 0 or -errno. */
 int keeper_prepare(void);
 
-/* Runs until the server has ended; every orphan and managed process that has ended by then is reaped.
- * SIGTERM and SIGHUP (and SIGINT, when there is no command: a terminal's is left to it) go to the server as messages, and
- * SIGTERM and SIGHUP to the command too. With a command, SIGINT and SIGQUIT stay blocked.
- * The table must stay mapped until the process exits: a launch that hangs outlives this (it is waited for no longer
- * than a second), touching nothing but its entry.
+/* Runs until the server has ended; every orphan and managed process that has ended by then is reaped. SIGTERM and
+ * SIGHUP (and SIGINT, when there is no command: a terminal's is left to it) go to the server as messages, and SIGTERM
+ * and SIGHUP to the command too. With a command, SIGINT and SIGQUIT stay blocked. The table must stay mapped until the
+ * process exits: a launch that hangs outlives this (it is waited for no longer than a second), touching nothing but its
+ * entry.
  * Result: 0 and *status, the server's wait status; -errno when it could not begin. */
 int keeper_run(struct keeper *keeper, int *status);
 

@@ -30,8 +30,8 @@ int kin_user(pid_t pid, uid_t *out);
  * Result: 0 and *out; -ENOENT without one; -EACCES, -ESRCH when it can't be read. */
 int kin_environment_number(pid_t pid, const char *name, uint64_t *out);
 
-/* True when the process has something open whose path, as it sees it, ends in /NAME. Reads links only, so it never calls into
- * a filesystem. */
+/* True when the process has something open whose path, as it sees it, ends in /NAME. Reads links only, so it never
+ * calls into a filesystem. */
 bool kin_has_open(pid_t pid, const char *name);
 
 /* True when it is stopped by a signal (state T). */

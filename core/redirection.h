@@ -1,8 +1,8 @@
 /*
  * redirection: where stdout and stderr of a process lead, in words and for a launch.
  *
- * The words: a path, `stdout` or `stderr` for the other stream, `inherit` or `inherit N` for descriptor N (2 unless it is said)
- * of the program that wrote start; none: captured. Opens nothing: the child does, as its user.
+ * The words: a path, `stdout` or `stderr` for the other stream, `inherit` or `inherit N` for descriptor N (2 unless it
+ * is said) of the program that wrote start; none: captured. Opens nothing: the child does, as its user.
  *
  * Must not know: FUSE, who is told.
  */
@@ -25,15 +25,17 @@ struct writer {
  * Result: 0 and *out; -EINVAL with a sentence. */
 int redirection_parse(const char *words, int which, struct launch_output *out, struct refusal *why);
 
-/* Whether the process can be started so by this caller. Result: 0; -EINVAL (the two lead to each other), -EPERM (inherit, from
- * another user's program), with a sentence. */
+/* Whether the process can be started so by this caller. Result: 0; -EINVAL (the two lead to each other), -EPERM
+ * (inherit, from another user's program), with a sentence. */
 int redirection_check(const struct process *process, const struct caller *caller);
 
-/* Result: 0 and *out, {0} when nothing is inherited (redirection_forget_writer closes); -ESRCH, -EMFILE, -ENOMEM with a sentence. */
+/* Result: 0 and *out, {0} when nothing is inherited (redirection_forget_writer closes); -ESRCH, -EMFILE, -ENOMEM with a
+ * sentence. */
 int redirection_keep_writer(const struct process *process, const struct caller *caller, struct writer *out);
 void redirection_forget_writer(struct writer *writer);
 
-/* Fills in the spec's outputs; descriptors of streams that are not captured are replaced. All stays the process's and the writer's. */
+/* Fills in the spec's outputs; descriptors of streams that are not captured are replaced. All stays the process's and
+ * the writer's. */
 void redirection_apply(const struct process *process, const struct writer *writer, struct launch_spec *spec);
 
 /* The sentence of a launch that failed at that stream. */
