@@ -7,13 +7,8 @@
 #ifndef PROCFS_MP_TESTS_WORLD_H
 #define PROCFS_MP_TESTS_WORLD_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "support.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -83,18 +78,6 @@ static inline int64_t world_clock(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static inline int world_count_fds(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (directory && readdir(directory))
-		count++;
-	if (directory)
-		closedir(directory);
-	return count;
-}
-
 /* All that is ready, without waiting. */
 static inline void world_turn(struct world *world)
 {
@@ -122,7 +105,7 @@ static inline int world_begin_loop(struct world *world)
 {
 	if (uv_loop_init(&world->loop) || uv_loop_close(&world->loop))
 		return -1;
-	world->fds = world_count_fds();
+	world->fds = count_fds();
 	return uv_loop_init(&world->loop);
 }
 
@@ -198,7 +181,7 @@ static inline int world_destroy(struct world *world)
 	uv_run(&world->loop, UV_RUN_DEFAULT);
 	if (uv_loop_close(&world->loop))
 		wrong = fprintf(stderr, "a handle is left\n");
-	else if (world_count_fds() != world->fds)
+	else if (count_fds() != world->fds)
 		wrong = fprintf(stderr, "a descriptor is left\n");
 	if (world->owns_table)
 		ptable_destroy(world->table);
