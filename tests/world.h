@@ -410,4 +410,42 @@ static inline struct caller world_inside(struct world *world, pid_t pid)
 	return caller;
 }
 
+static inline void world_assert_untouched(pid_t pid)
+{
+	assert_true(world_is_untouched(pid));
+}
+
+static inline void world_assert_terminated(struct world *world, pid_t pid)
+{
+	int status = world_reap(world, pid);
+
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGTERM);
+}
+
+static inline struct process *world_make_daemonic(struct world *world, const struct caller *caller, const char *name)
+{
+	struct process *process = world_make_as(world, caller, name);
+
+	process->daemonic = true;
+	return process;
+}
+
+static inline struct ptable_ref world_begin(struct world *world, struct process *process, struct told *told)
+{
+	assert_int_equal(manager_start(world->manager, process, &world->caller, &told->waiter), 0);
+	assert_int_equal(process->state, PROCESS_STARTING);
+	return world_take_launch(world);
+}
+
+static inline unsigned world_count_live(struct world *world)
+{
+	struct ptable_ref ref;
+	unsigned count = 0;
+
+	for (uint32_t cursor = 0; ptable_next_live(world->table, &cursor, &ref);)
+		count++;
+	return count;
+}
+
 #endif
