@@ -108,19 +108,16 @@ int memory_file_place(void)
 static int make_at(int place_fd, int *own)
 {
 	int fd = openat(place_fd, ".", O_TMPFILE | O_WRONLY | O_APPEND | O_CLOEXEC, 0666);
-	if (fd < 0 || fchmod(fd, 0666))
-		goto fail;
+	if (fd < 0)
+		return -errno;
 	/* For reading alone: it counts for no writer. */
-	*own = reopen(fd, O_RDONLY);
-	if (*own >= 0)
-		return fd;
-	errno = -*own;
-	*own = -1;
-fail:;
-	int error = -errno;
-	if (fd >= 0)
+	int own_fd = fchmod(fd, 0666) ? -errno : reopen(fd, O_RDONLY);
+	if (own_fd < 0) {
 		close(fd);
-	return error;
+		return own_fd;
+	}
+	*own = own_fd;
+	return fd;
 }
 
 int memory_file_open(int place_fd, const char *name, int *own)

@@ -1,6 +1,6 @@
 /*
- * keeping: what the tests of the keeper share. Each is a keeper in a process of its own and, as its child, a server that is the
- * test's body. A body gives 0 when all was right. Only a process that is stuck meets the deadline.
+ * keeping: what the tests of the keeper share. Each is a keeper in a process of its own and, as its child, a server
+ * that is the test's body. A body gives 0 when all was right. Only a process that is stuck meets the deadline.
  */
 #ifndef PROCFS_MP_TESTS_KEEPING_H
 #define PROCFS_MP_TESTS_KEEPING_H
