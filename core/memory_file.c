@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,31 +67,35 @@ static int say(const char *path, const char *words)
 	return error;
 }
 
-/* As who it was. Never returns; the exit status is the descriptor, 0 for none: that it can't be, by standard streams. */
-static _Noreturn void mount_as_helper(uid_t user, gid_t group)
+struct identity {
+	uid_t user;
+	gid_t group;
+};
+
+/* The exit status of who mounts: the descriptor, or 0 for none. */
+static int mount_as(void *argument)
 {
+	const struct identity *identity = argument;
 	char users[40], groups[40];
-	snprintf(users, sizeof users, "%u %u 1", (unsigned)user, (unsigned)user);
-	snprintf(groups, sizeof groups, "%u %u 1", (unsigned)group, (unsigned)group);
+	snprintf(users, sizeof users, "%u %u 1", (unsigned)identity->user, (unsigned)identity->user);
+	snprintf(groups, sizeof groups, "%u %u 1", (unsigned)identity->group, (unsigned)identity->group);
 	if (say("/proc/self/uid_map", users) || say("/proc/self/setgroups", "deny") || say("/proc/self/gid_map", groups))
-		_exit(0);
+		return 0;
 	int place_fd = mount_nowhere();
-	_exit(place_fd > 0 && place_fd <= UINT8_MAX ? place_fd : 0);
+	return place_fd > 0 && place_fd <= UINT8_MAX ? place_fd : 0;
 }
 
-/* By a process with a user namespace of its own, which shares our descriptors and is gone when we return; nobody sees
- * its end but this wait. */
+/* By a process with a user namespace of its own, which has our descriptors in common with us and is gone when we return.
+ * It sends no signal at its end, and this wait alone sees it. */
 static int mount_as_user(void)
 {
-	uid_t user = geteuid();
-	gid_t group = getegid();
+	struct identity identity = { geteuid(), getegid() };
+	char stack[32 << 10] __attribute__((aligned(16)));
 	int status;
-	long helper = syscall(SYS_clone, CLONE_FILES | CLONE_NEWUSER | CLONE_NEWNS, 0, 0, 0, 0);
+	pid_t helper = clone(mount_as, stack + sizeof stack, CLONE_FILES | CLONE_NEWUSER | CLONE_NEWNS, &identity);
 	if (helper < 0)
 		return -errno;
-	if (helper == 0)
-		mount_as_helper(user, group);
-	while (waitpid((pid_t)helper, &status, __WCLONE) < 0)
+	while (waitpid(helper, &status, __WCLONE) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : -EPERM;
