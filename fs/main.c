@@ -26,6 +26,7 @@
 #include "fs/mount.h"
 #include "fs/options.h"
 #include "fs/serving.h"
+#include "fs/upgrade.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -436,6 +437,10 @@ int main(int argc, char **argv)
 		return print(options_help());
 	if (options.action == OPTIONS_VERSION)
 		return print_version();
+	if (options.action == OPTIONS_UPGRADE) {
+		options_finish(&options);
+		return upgrade_run(options.mountpoint);
+	}
 	int status = options.foreground ? serve(&options, -1) : serve_in_background(&options);
 	options_finish(&options);
 	return status;

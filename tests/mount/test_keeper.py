@@ -268,4 +268,31 @@ def what_the_mount_says_to_itself_is_refused_from_others():
             assert done.stderr.startswith('procfs-mp: --serve is what procfs-mp says to itself'), done.stderr
 
 
+@claim
+def what_is_no_mount_is_not_upgraded_and_nobody_is_signalled(mp):
+    """--upgrade asks the keeper of a mount, and nobody else."""
+    def refused(place):
+        done = subprocess.run([BINARY, '--upgrade', place], capture_output=True, text=True)
+        same((done.returncode, done.stdout), (1, ''))
+        assert done.stderr.startswith(f"procfs-mp: '{place}' is no mount of procfs-mp"), done.stderr
+    refused(mp.base)
+    refused(mp.base + '/missing')
+    sleeper = subprocess.Popen(['sleep', '1000'])
+    try:
+        os.mkdir(mp.base + '/fake')
+        with open(mp.base + '/fake/version', 'w') as file:
+            file.write(f'procfs-mp 9\nkeeper {sleeper.pid}\nserver {sleeper.pid}\n')
+        refused(mp.base + '/fake')
+        same(sleeper.poll(), None, 'who was no keeper lives')
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+@claim
+def version_tells_the_two_processes_of_the_mount(mp):
+    """version: the pids of keeper and server, a line each."""
+    same(read(mp('version')).splitlines()[1:], [f'keeper {mp.keeper}', f'server {mp.server}'])
+
+
 main()
