@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/badness.h"
 #include "core/keeper.h"
 #include "core/ptable.h"
 #include "core/shared.h"
@@ -44,6 +45,8 @@ struct program {
 	struct command command;
 	char *base_directory;
 	mode_t umask;
+	char badness[BADNESS_ROOM];  /* of this process, when it began; empty: unknown */
+	struct launch_origin origin;
 	int parent_fd; /* who waits for the mount to work; -1 in the foreground */
 	int keeper_fd; /* the two ends of what keeper and server say to each other */
 	int server_fd;
@@ -114,6 +117,10 @@ static int program_init(struct program *program)
 		return error;
 
 	program->installed = find_installed();
+	if (badness_get(program->badness))
+		program->badness[0] = '\0';
+	memcpy(program->origin.badness, program->badness, sizeof program->badness);
+	getrlimit(RLIMIT_NOFILE, &program->origin.nofile);
 	program->umask = umask(0);
 	umask(program->umask);
 	program->base_directory = getcwd(NULL, 0);
@@ -171,6 +178,7 @@ static int execute_server(struct program *program, const char *path, const int e
 		.mountpoint = program->mount.path,
 		.base_directory = program->base_directory,
 		.options = program->options->fuse,
+		.badness = program->badness,
 		.fds = {
 			[HANDOVER_FUSE] = fuse_session_fd(program->mount.session),
 			[HANDOVER_SOCKET] = ends[0],
@@ -338,6 +346,7 @@ static int keep(struct program *program)
 		.server = program->server_pid,
 		.command = program->options->command ? &program->command.spec : NULL,
 		.holdings = program->holdings,
+		.origin = &program->origin,
 		.spawn = on_spawn,
 		.on_news = on_news,
 		.context = program,

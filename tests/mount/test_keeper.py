@@ -2,11 +2,12 @@
 """Keeper and server: what lies inside the mount can be executed, a hanging exec holds up only itself, nothing leaks."""
 import errno
 import os
+import resource
 import signal
 import stat
 import subprocess
 
-from harness import BINARY, Mount, claim, main, program_of
+from harness import BINARY, Mount, Skip, claim, main, program_of
 from plain import Background, children_of, expect_errno, in_child, read, same, value, wait_until, write
 
 
@@ -232,6 +233,36 @@ def a_child_has_the_limits_and_the_badness_of_whoever_mounted(mp):
     for file in ('limits', 'oom_score_adj'):
         path = mp.run(file, 'cat', f'/proc/self/{file}')
         same(read(path + '/stdout'), subprocess.run(['cat', f'/proc/self/{file}'], capture_output=True, text=True).stdout)
+
+
+def badness_of(pid):
+    return read(f'/proc/{pid}/oom_score_adj').strip()
+
+
+@claim
+def when_memory_runs_out_the_keeper_is_the_last_that_is_killed():
+    """The keeper lowers its oom_score_adj; its server, its processes and a command have what the mount was started with."""
+    with Mount(prepare=lambda: write('/proc/self/oom_score_adj', '567')) as mp:
+        path = mp.make('runs', 'sleep', '1000')
+        write(path + '/ctl', 'start')
+        pid = value(path + '/pid')
+        if badness_of(mp.keeper) == '567':
+            raise Skip('nobody can lower it here')
+        assert badness_of(mp.keeper) in ('0', '-1000'), badness_of(mp.keeper)
+        same((badness_of(mp.server), badness_of(pid)), ('567', '567'))
+
+
+def soft_limit():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+@claim
+def the_keeper_has_as_many_descriptors_as_it_may_and_its_children_what_they_had():
+    """The child restores oom_score_adj, rlimits and nice."""
+    with Mount(prepare=soft_limit) as mp:
+        most = resource.prlimit(mp.keeper, resource.RLIMIT_NOFILE)[1]
+        same(resource.prlimit(mp.keeper, resource.RLIMIT_NOFILE)[0], most)
+        same(read(mp.run('limit', 'sh', ['-c', 'ulimit -Sn; ulimit -Hn']) + '/stdout').split()[0], '256')
 
 
 @claim
