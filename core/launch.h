@@ -9,6 +9,9 @@
 #ifndef PROCFS_MP_LAUNCH_H
 #define PROCFS_MP_LAUNCH_H
 
+#include <sys/resource.h>
+
+#include "core/badness.h"
 #include "core/ptable.h"
 
 enum {
@@ -54,6 +57,12 @@ struct launch_output {
 	const char *path;
 };
 
+/* What the caller has changed of itself and no child shall have. */
+struct launch_origin {
+	char badness[BADNESS_ROOM]; /* empty: unchanged */
+	struct rlimit nofile;
+};
+
 struct launch_spec {
 	uint32_t flags;
 	uid_t uid;
@@ -71,6 +80,7 @@ struct launch_spec {
 	int held_fds[2]; /* not for the child: what the keeper is to hold of its stdout and stderr (core/holdings); 0: none */
 	struct launch_output outputs[2]; /* stdout, stderr; never both to the other */
 	pid_t inherit_pid;      /* of the program that INHERITED is about */
+	const struct launch_origin *origin; /* NULL: nothing */
 	uint64_t mount_device;  /* nothing is inherited that lies there: -EINVAL; 0: none */
 };
 

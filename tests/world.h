@@ -181,10 +181,10 @@ static inline int world_destroy(struct world *world)
 	uv_run(&world->loop, UV_RUN_DEFAULT);
 	if (uv_loop_close(&world->loop))
 		wrong = fprintf(stderr, "a handle is left\n");
-	else if (count_fds() != world->fds)
-		wrong = fprintf(stderr, "a descriptor is left\n");
 	if (world->owns_table)
 		ptable_destroy(world->table);
+	if (!wrong && count_fds() != world->fds)
+		wrong = fprintf(stderr, "a descriptor is left\n");
 	free(world);
 	return wrong ? -1 : 0;
 }
