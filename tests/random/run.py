@@ -16,7 +16,9 @@ sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), os.path.join(os.path
 from harness import Mount, need_fusectl  # noqa: E402
 from model import Model  # noqa: E402
 from plain import comment, errno_of  # noqa: E402
-from steps import STEPS, list_root, read_events  # noqa: E402
+from steps import STEPS  # noqa: E402
+import steps_inside  # noqa: E402,F401
+from steps_files import list_root, read_events  # noqa: E402
 from world import World  # noqa: E402
 
 LAST = 60

@@ -13,8 +13,8 @@ from run import Run  # noqa: E402
 from harness import Mount, claim, main  # noqa: E402
 from plain import comment  # noqa: E402
 
-# What they found: 7 a sentence of two lines.
-SEEDS = {7: 300}
+# What they found: 122, 126 a sentence of two lines.
+SEEDS = {122: 120, 126: 220}
 
 
 def go(seed, steps, seconds=None):

@@ -159,9 +159,11 @@ class World:
 
     # ---- what takes its time ----
 
-    def wait(self, waiting):
-        """A request was sent that the model says waits: from here on the kernel has it."""
+    def wait(self, waiting, fated=False):
+        """A request was sent that the model says waits: from here on the kernel has it. fated: it does not wait for long."""
         self.waiting.append(waiting)
+        if fated:
+            return
         count = sum(one.counts for one in self.waiting)
 
         def parked():
@@ -176,11 +178,12 @@ class World:
             script.advance()
             if script.answer is not None:
                 self.model.scripts.remove(script)
+        fated = any(one.fate is not None for one in self.model.processes.values())
         for waiting in list(self.waiting):
             if waiting.due():
                 self.waiting.remove(waiting)
                 waiting.check(*waiting.actor.answer())
-            elif waiting.actor.has_answered():
+            elif not fated and waiting.actor.has_answered():
                 raise Wrong(f'{waiting.what} was answered ({waiting.actor.answer()!r}) and should wait')
 
     def greet(self, process):
@@ -213,9 +216,7 @@ class World:
         self.say(f'  ({process.directory} ends with {fate})')
         process.seen_paused = False
         if not process.runs_again(fate):
-            if self.in_flight(process):
-                wait_until(lambda: not actor or not exists(actor.pid), what=f'the end of {process.directory}')
-            else:
+            if not self.in_flight(process):
                 self.expect(read(self.path(process.directory, 'wait')), f'{fate}\n', f'wait of {process.directory}')
             model.ended(process)
         else:
@@ -224,9 +225,9 @@ class World:
             process.fate = None
             process.actor = process.equipped
             model.begin_run(process)
-        if actor and process.state == 'ended':
-            actor.drain()
         self.collect()
+        if actor and process.state != 'running':
+            actor.drain()
         if process.state == 'ended':
             self.expect(read(self.path(process.directory, 'alive')), '0\n', f'alive of {process.directory} after its end')
 
