@@ -164,6 +164,7 @@ class World:
         self.waiting.append(waiting)
         if fated:
             return
+        self.see_starts()
         count = sum(one.counts for one in self.waiting)
 
         def parked():
@@ -171,6 +172,21 @@ class World:
                 raise Wrong(f'{waiting.what} was answered ({waiting.actor.answer()!r}) and should wait')
             return waiting.actor.is_asleep() and self.mount.pending() == count
         wait_until(parked, what=f'{waiting.what} waits')
+
+    def see_starts(self):
+        """A program can run before the server has the keeper's word of its exec: the start goes on then."""
+        wanted = sum(what == 'started' for _, what in self.model.events)
+
+        def seen():
+            fd, text = os.open(self.path('events'), os.O_RDONLY | os.O_NONBLOCK), b''
+            try:
+                while True:
+                    text += os.read(fd, 1 << 20)
+            except BlockingIOError:
+                return text.count(b' started\n') >= wanted
+            finally:
+                os.close(fd)
+        wait_until(seen, what=f'{wanted} starts')
 
     def collect(self):
         """Everything that the model says is over has its answer; nothing else has."""
