@@ -409,7 +409,7 @@ class ManyScript:
 
     def __init__(self, model, verb, words, seconds=None):
         self.model, self.verb, self.words, self.seconds = model, verb, words, seconds
-        self.answer, self.answers, self.chosen, self.waits, self.any = None, (), [], False, False
+        self.answer, self.answers, self.chosen, self.ended, self.waits, self.any = None, (), [], [], False, False
 
     def choose(self):
         model, chosen = self.model, []
@@ -477,8 +477,9 @@ class ManyScript:
         return ['USR1'] if self.verb == 'signal' else []
 
     def is_over(self):
-        ended = [one.state == 'ended' for one in self.chosen]
-        return any(ended) if self.any else all(ended)
+        """Who has ended has, also when it is reset while others are still waited for."""
+        self.ended += [one for one in self.chosen if one.state == 'ended' and one not in self.ended]
+        return bool(self.ended) if self.any else len(self.ended) == len(self.chosen)
 
     def finish(self):
         self.answer = 0

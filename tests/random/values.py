@@ -31,7 +31,7 @@ def split(data):
     """The vector of a text as a POSIX shell splits it (2.2, Quoting), or of bytes with NULs."""
     if b'\0' in data:
         return (data if data.endswith(b'\0') else data + b'\0').split(b'\0')[:-1]
-    text = (data[:-1] if data.endswith(b'\n') else data).decode('latin-1')
+    text = data.decode('latin-1')
     words, word, quote = [], None, ''
     letters = iter(text)
     for letter in letters:
