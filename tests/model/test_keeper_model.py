@@ -10,7 +10,7 @@ import tempfile
 MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'keeper.pml')
 # The claim, what is defined, and what spin has to say.
 RUNS = (
-    ('with_one_kill_of_the_server_nothing_is_lost_or_done_twice_and_nobody_waits_for_ever', ['KILLS=1'], True),
+    ('with_one_kill_of_the_server_nothing_is_lost_or_done_twice_and_nobody_waits_for_ever', ['KILLS=1', 'ONE_STARTER'], True),
     ('telling_the_keeper_before_the_commit_is_refuted', ['KILLS=1', 'BROKEN_TELL_BEFORE_COMMIT'], False),
     ('releasing_an_exit_before_the_commit_is_refuted', ['KILLS=1', 'BROKEN_RELEASE_BEFORE_COMMIT'], False),
     ('a_journal_without_answers_is_refuted', ['KILLS=1', 'BROKEN_NO_ANSWER'], False),
