@@ -1,6 +1,7 @@
 #include "core/keeper.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/badness.h"
 #include "core/launchers.h"
 #include "core/message.h"
 #include "core/revival.h"
@@ -17,6 +19,7 @@ enum {
 	KEEPER_BATCH = 128,  /* ends reaped before they are told */
 	KEEPER_KILL_MS = 5000,
 	KEEPER_TICK_MS = 20, /* between looks at what sends no signal */
+	KEEPER_SPARE_FDS = 512,   /* for what launches need at once, beside what is held */
 	KEEPER_UPGRADE_MS = 8000, /* in which the installed program must be ready */
 };
 
@@ -181,6 +184,23 @@ static void keeper_choose_signals(const struct keeper *keeper, sigset_t *out)
 	pthread_sigmask(SIG_BLOCK, &left_alone, NULL);
 }
 
+/* Whoever dies by lack of memory or descriptors, the keeper should be the last: all others can be had again. */
+static void keeper_guard(const struct keeper *keeper)
+{
+	struct rlimit limit;
+
+	if (!keeper->origin)
+		return;
+	if (badness_lower())
+		keeper->origin->badness[0] = '\0';
+	limit = keeper->origin->nofile;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) || getrlimit(RLIMIT_NOFILE, &limit))
+		limit = keeper->origin->nofile;
+	if (keeper->holdings)
+		holdings_set_limit(keeper->holdings, limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur - KEEPER_SPARE_FDS);
+}
+
 /* The life of the keeper: of servers, one after the other. */
 struct life {
 	struct keeper *keeper;
@@ -335,7 +355,10 @@ static void life_take_signal(struct life *life, int number)
 
 int keeper_run(struct keeper *keeper, int *status)
 {
-	const struct launchers_setup setup = { keeper->table, keeper->socket_fd, keeper->command, keeper->holdings };
+	const struct launchers_setup setup = {
+		.table = keeper->table, .socket_fd = keeper->socket_fd, .command = keeper->command,
+		.origin = keeper->origin, .holdings = keeper->holdings,
+	};
 	struct life life = {
 		.keeper = keeper,
 		.reaping = { .table = keeper->table, .socket_fd = keeper->socket_fd, .server = keeper->server },
@@ -343,6 +366,7 @@ int keeper_run(struct keeper *keeper, int *status)
 	int error;
 
 	keeper_choose_signals(keeper, &life.signals);
+	keeper_guard(keeper);
 	error = launchers_create(&setup, &life.launchers);
 	if (error)
 		return error;

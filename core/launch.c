@@ -144,6 +144,8 @@ static int child_set_limits(const struct launch_child *child)
 	const struct launch_terms *terms = child->spec->terms;
 	int error = 0;
 
+	if (child->spec->origin)
+		setrlimit(RLIMIT_NOFILE, &child->spec->origin->nofile);
 	if (!terms)
 		return 0;
 	if (terms->has_nice && !(child->spec->flags & LAUNCH_RAISES))
@@ -383,8 +385,11 @@ static int child_main(void *argument)
 		{ LAUNCH_STEP_EXEC, child_exec },
 	};
 	const struct launch_child *child = argument;
+	const struct launch_origin *origin = child->spec->origin;
 
 	ptable_bind_pid(child->table, atomic_load(&child->entry->pid), child->index);
+	if (origin && *origin->badness)
+		badness_set(origin->badness);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		int error = steps[i].take(child);
 

@@ -221,12 +221,12 @@ def the_newest_is_kept_and_status_says_how_much_was_dropped(mount):
 
 
 def kept_memory(mount):
-    """KiB of the memory files that the server holds."""
+    """KiB of the memory files that the server holds: nameless on a tmpfs of its own, or as memfd_create(2) names them."""
     blocks = 0
     for name in os.listdir(f'/proc/{mount.server}/fd'):
         link = f'/proc/{mount.server}/fd/{name}'
         try:
-            if os.readlink(link).startswith('/memfd:std'):
+            if os.readlink(link).startswith(('/#', '/memfd:std')):
                 blocks += os.stat(link).st_blocks
         except FileNotFoundError:
             pass
