@@ -125,6 +125,16 @@ class Mount:
         """The keeper's children that run its own program (fusermount3 and a command do not)."""
         return [pid for pid in children_of(self.keeper) if program_of(pid) == program_of(self.keeper)]
 
+    def kill_server(self):
+        """Kills it and waits for the one that takes over."""
+        dead = self.server
+        os.kill(dead, signal.SIGKILL)
+
+        def found():
+            return [pid for pid in self.find_servers() if pid != dead]
+        self.servers = wait_until(found, what='another server')
+        self.server = self.servers[0]
+
     def find_minor(self):
         for line in open('/proc/self/mountinfo'):
             fields = line.split()
