@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "core/share.h"
 
 enum {
 	PAGE = 64 << 10, /* the largest of all machines */
@@ -210,10 +211,12 @@ static uint64_t slack(const struct capture *capture)
 static void bound(struct capture *capture, int which)
 {
 	struct capture_stream *stream = &capture->streams[which];
-	uint64_t most = capture->process->configuration.output_max, size = size_of(capture->process, which);
+	uint64_t size = size_of(capture->process, which);
 	/* The program has truncated it, as `> /dev/stdout` does: what is there now is all. */
 	if (size < stream->dropped)
 		stream->dropped = 0;
+	share_recount(capture->process);
+	uint64_t most = share_keeps(capture->process, size - stream->dropped);
 	if (!stream->cut && size > most && size - most >= stream->dropped + slack(capture))
 		cut_to(capture, which, size - most);
 }

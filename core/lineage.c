@@ -156,6 +156,7 @@ static void end_session(struct session *session)
 	uv_poll_stop(session->exit);
 	uv_close((uv_handle_t *)session->exit, on_handle_closed);
 	close(session->pid_fd);
+	share_settle(session->share, &session->held, &(struct share_cost){0});
 	lineage_release(session->manager, &session->children, session->owner);
 }
 
@@ -178,6 +179,12 @@ int manager_open_session(struct manager *manager, const struct caller *caller, s
 		*out = session;
 		return 0;
 	}
+	struct share *share = NULL;
+	const struct share_cost cost = { .descriptors = 1 };
+	if (!error)
+		error = manager_share(manager, caller->uid, &share);
+	if (!error)
+		error = share_check(share, &cost, caller->why);
 	if (error)
 		return error;
 	session = calloc(1, sizeof *session);
@@ -205,6 +212,8 @@ int manager_open_session(struct manager *manager, const struct caller *caller, s
 	uv_poll_start(handle, UV_READABLE, on_opener_exit);
 	session->manager = manager;
 	session->owner = caller->uid;
+	session->share = share;
+	share_settle(share, &session->held, &cost);
 	session->start = kin.start;
 	session->exit = handle;
 	LIST_INIT(&session->children);

@@ -58,6 +58,17 @@ int locks_make(struct locks *locks, const char *name, struct refusal *why, struc
 	return 0;
 }
 
+int locks_charge(struct lock *lock, struct share *share, struct refusal *why)
+{
+	const struct share_cost cost = { .locks = 1 };
+	int error = share_check(share, &cost, why);
+	if (error)
+		return error;
+	lock->share = share;
+	share_settle(share, &lock->held, &cost);
+	return 0;
+}
+
 struct lock *locks_next(const struct lock *lock)
 {
 	return lock->by_name.next;
@@ -86,6 +97,7 @@ void locks_remove(struct locks *locks, struct lock *lock)
 {
 	HASH_DELETE(by_name, locks->names, lock);
 	lock->removed = true;
+	share_settle(lock->share, &lock->held, &(struct share_cost){0});
 	if (!lock->opens)
 		forget(locks, lock);
 }

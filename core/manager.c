@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "core/capture.h"
@@ -197,12 +196,21 @@ static int name_by_number(struct manager *manager, const struct process *parent,
 	} while (true);
 }
 
+static int check_share(struct manager *manager, const struct caller *caller, struct share **out)
+{
+	int error = manager_share(manager, caller->uid, out);
+	return error ? error : share_check(*out, &(struct share_cost){ .processes = 1 }, caller->why);
+}
+
 /* Everything that can fail comes first; the set is changed by what can't. */
 int manager_make(struct manager *manager, const struct caller *caller, const char *directory, struct process **out)
 {
+	struct share *share = NULL;
 	int error = check_maker(manager, caller);
 	if (!error && directory)
 		error = check_directory(manager, directory, caller->why);
+	if (!error)
+		error = check_share(manager, caller, &share);
 	if (!error)
 		error = roster_reserve(manager);
 	if (error)
@@ -229,6 +237,8 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	process->id = ++manager->last_id;
 	process->owner = caller->uid;
 	process->group = caller->gid;
+	process->share = share;
+	share_recount(process);
 	process->configuration.start_method = manager->start_method;
 	clock_gettime(CLOCK_REALTIME, &process->created);
 	lineage_adopt(manager, process, caller);
@@ -438,57 +448,4 @@ struct cgroups *manager_cgroups(struct manager *manager)
 	if (!manager->cgroups)
 		cgroups_create(manager->config.loop, "/proc/self/mountinfo", "/proc/self/cgroup", &manager->cgroups);
 	return manager->cgroups;
-}
-
-struct user *manager_user(struct manager *manager, uid_t uid)
-{
-	struct user *user;
-	HASH_FIND(hh, manager->users, &uid, sizeof uid, user);
-	if (user)
-		return user;
-	user = calloc(1, sizeof *user);
-	if (!user)
-		return NULL;
-	user->uid = uid;
-	HASH_ADD(hh, manager->users, uid, sizeof uid, user);
-	return user;
-}
-
-int manager_authkey(struct manager *manager, const struct process *process, unsigned char *out)
-{
-	if (process->authkey) {
-		memcpy(out, process->authkey, PROCESS_AUTHKEY_SIZE);
-		return 0;
-	}
-	struct user *user = manager_user(manager, process->owner);
-	if (!user)
-		return -ENOMEM;
-	if (!user->authkey) {
-		unsigned char *key = malloc(PROCESS_AUTHKEY_SIZE);
-		if (!key)
-			return -ENOMEM;
-		if (getrandom(key, PROCESS_AUTHKEY_SIZE, 0) != PROCESS_AUTHKEY_SIZE) {
-			free(key);
-			return -errno;
-		}
-		user->authkey = key;
-	}
-	memcpy(out, user->authkey, PROCESS_AUTHKEY_SIZE);
-	return 0;
-}
-
-void manager_set_error(struct manager *manager, uid_t uid, const char *sentence)
-{
-	struct user *user = manager_user(manager, uid);
-	if (!user)
-		return;
-	free(user->error);
-	user->error = sentence ? strdup(sentence) : NULL;
-}
-
-const char *manager_error(struct manager *manager, uid_t uid)
-{
-	struct user *user;
-	HASH_FIND(hh, manager->users, &uid, sizeof uid, user);
-	return user ? user->error : NULL;
 }

@@ -16,6 +16,7 @@
 #include "core/invocation.h"
 #include "core/process.h"
 #include "core/ptable.h"
+#include "core/share.h"
 #include "core/text.h"
 
 struct manager;
@@ -37,6 +38,7 @@ struct manager_config {
 	struct ptable *table;
 	int socket_fd; /* to the keeper; the manager closes it */
 	const struct surroundings *surroundings;
+	const struct share_limits *limits; /* of each user but the superuser and the mount's own; NULL: none */
 	bool has_command;                  /* its end is the end of the mount */
 	void (*on_finished)(void *context, int error); /* once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE) */
 	/* After the change (MANAGER_REMOVED: before), or NULL. It may not call the manager. */
@@ -53,7 +55,8 @@ void manager_destroy(struct manager *manager);
 
 /* Makes a process in state INITIAL, owned by the caller and a child of the process that it runs inside.
  * directory NULL: Process-N, N counting every construction.
- * Result: 0 and *out; -EEXIST, -EINVAL (a word that verbs need), -ENAMETOOLONG, -EPERM (a caller that can't own one here), -ENOMEM. */
+ * Result: 0 and *out; -EEXIST, -EINVAL (a word that verbs need), -ENAMETOOLONG, -EPERM (a caller that can't own one here),
+ * -EDQUOT (it has as many as it may), -ENOMEM. */
 int manager_make(struct manager *manager, const struct caller *caller, const char *directory, struct process **out);
 
 /* Result: 0; -EBUSY while it is starting or running. */
@@ -141,6 +144,9 @@ const struct surroundings *manager_surroundings(const struct manager *manager);
 /* The last refusal that belongs to no process, per user; sentence NULL: a success. */
 void manager_set_error(struct manager *manager, uid_t uid, const char *sentence);
 const char *manager_error(struct manager *manager, uid_t uid);
+
+/* What a user takes of the mount; NULL: it has no limits. Result: 0 and *out, or -ENOMEM. */
+int manager_share(struct manager *manager, uid_t uid, struct share **out);
 
 /* Where control groups can be made, looked for once. Result: NULL without memory or without /proc. */
 struct cgroups;

@@ -23,6 +23,7 @@ struct user {
 	unsigned char *authkey;
 	char *error;
 	unsigned turns; /* launches that are on their way */
+	struct share share;
 	UT_hash_handle hh;
 };
 
@@ -47,6 +48,8 @@ struct session {
 	uid_t owner;
 	uint64_t start; /* a lower bound, in kin_now()'s ticks */
 	bool over;
+	struct share *share; /* its owner's */
+	struct share_cost held;
 	uv_poll_t *exit;  /* readable when the program ends: its pidfd */
 	int pid_fd;
 	struct process_list children;

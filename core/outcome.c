@@ -142,8 +142,10 @@ void manager_tell_end(struct manager *manager, struct process *process)
 	uint64_t id = process->id;
 	capture_end(process, 0);
 	input_end(process);
-	if (manager_by_id(manager, id))
+	if (manager_by_id(manager, id)) {
+		share_spare(process);
 		waiters_tell(&process->joining, 0);
+	}
 	lineage_check_finished(manager);
 }
 

@@ -10,6 +10,7 @@
 #include "core/terms.h"
 #include "core/capture.h"
 #include "core/input.h"
+#include "core/share.h"
 
 struct process *process_create(const char *directory, const char *identity)
 {
@@ -43,6 +44,7 @@ void process_destroy(struct process *process)
 {
 	if (!process)
 		return;
+	share_settle(process->share, &process->held, &(struct share_cost){0});
 	struct configuration *c = &process->configuration;
 	value_clear(&c->target);
 	words_finish(&c->args);
@@ -185,6 +187,7 @@ bool process_reset(struct process *process)
 	}
 	close_if_open(process->result_fd);
 	process->result_fd = -1;
+	share_recount(process);
 	return true;
 }
 

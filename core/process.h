@@ -71,6 +71,11 @@ LIST_HEAD(observer_list, observer);
 
 LIST_HEAD(process_list, process);
 
+/* What something takes of its owner's share (core/share.h). */
+struct share_cost {
+	uint64_t processes, locks, bytes, descriptors;
+};
+
 struct process {
 	uint64_t id;     /* never used again */
 	char *directory; /* the key of the set */
@@ -114,6 +119,8 @@ struct process {
 	struct terms *terms; /* core/terms; NULL: none */
 	struct stopping *stopping; /* core/stopping; NULL: as usual */
 	struct restart *restart; /* NULL: it is not to be run again */
+	struct share *share; /* its owner's; NULL: it has no limits */
+	struct share_cost held; /* of that */
 
 	UT_hash_handle by_directory;
 	UT_hash_handle by_pid;

@@ -18,7 +18,9 @@ static void keep_answer(struct running *running)
 {
 	struct handle *handle = running->handle;
 	free(handle->answer);
+	handle->answer_size = 0;
 	handle->answer = running->script.has_answer ? text_take(&running->script.answer, &handle->answer_size) : NULL;
+	handle_recount(handle);
 }
 
 /* The end of the write: its count, or the errno with its sentence. Lines that were done before an interruption give a short

@@ -35,6 +35,7 @@ struct handle *handle_create(struct target *target, int flags)
 		handle->server->control_handles++;
 	handle->uid = target->caller.uid;
 	handle->gid = target->caller.gid;
+	manager_share(handle->server->manager, handle->uid, &handle->share);
 	handle->observer.on_ended = on_ended;
 	LIST_INSERT_HEAD(&handle->server->handles, handle, link);
 	return handle;
@@ -48,6 +49,7 @@ void handle_destroy(struct handle *handle)
 	if (handle->ino == handle->server->control)
 		handle->server->control_handles--;
 	observer_stop(&handle->observer);
+	share_settle(handle->share, &handle->held, &(struct share_cost){0});
 	if (handle->poll)
 		fuse_pollhandle_destroy(handle->poll);
 	if (handle->session)
@@ -61,6 +63,13 @@ void handle_destroy(struct handle *handle)
 	free(handle->reader);
 	free(handle->watching);
 	free(handle);
+}
+
+void handle_recount(struct handle *handle)
+{
+	const struct share_cost cost = { .bytes = handle->content_size + handle->answer_size + handle->draft.size +
+						  handle->emptied.size };
+	share_settle(handle->share, &handle->held, &cost);
 }
 
 struct handle *handle_of(const struct fuse_file_info *info)

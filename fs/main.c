@@ -167,6 +167,7 @@ static _Noreturn void become_server(struct program *program, int ready_fd)
 		.debug = program->options->debug,
 		.has_command = program->options->command,
 		.umask = program->umask,
+		.limits = program->options->limits,
 	};
 	int status = server_run(program->server, &config);
 	server_destroy(program->server);

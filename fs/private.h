@@ -42,6 +42,8 @@ struct handle {
 	struct fuse_pollhandle *poll;
 	struct session *session;
 	struct lock *lock;
+	struct share *share; /* its opener's, */
+	struct share_cost held; /* and what is kept here of it */
 	LIST_ENTRY(handle) link; /* on the server's list */
 	struct reader *reader; /* of what is captured (fs/follow.h) */
 	struct events_reader *watching; /* of events: where this open is */
@@ -114,6 +116,8 @@ void control_write(fuse_req_t request, struct handle *handle, struct target *tar
 struct handle *handle_create(struct target *target, int flags);
 void handle_destroy(struct handle *handle);
 struct handle *handle_of(const struct fuse_file_info *info);
+/* Counts anew what it keeps; after each change of it. */
+void handle_recount(struct handle *handle);
 
 /* io.c: whether the row can be written, and by this caller. Result: 0; -EACCES with a sentence. */
 int io_check_write(struct target *target);
