@@ -185,7 +185,7 @@ static void keeper_tell_signals(const struct keeper *keeper, uint64_t *untold)
 
 int keeper_run(struct keeper *keeper, int *status)
 {
-	const struct launchers_setup setup = { keeper->table, keeper->socket_fd, keeper->command };
+	const struct launchers_setup setup = { keeper->table, keeper->socket_fd, keeper->command, keeper->badness };
 	struct reaping reaping = { .table = keeper->table, .socket_fd = keeper->socket_fd, .server = keeper->server };
 	struct launchers *launchers;
 	uint64_t untold = 0;

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/badness.h"
+
 /*
  * Everything named child_ runs between clone and exec, most often in the memory of its suspended parent:
  * no malloc, no lock, no stdio, nothing that knows about threads. glibc's set*id functions do (they signal
@@ -104,6 +106,11 @@ static int child_enter_cgroups(const struct launch_child *child)
 			return error;
 	}
 	return 0;
+}
+
+static int child_restore_badness(const struct launch_child *child)
+{
+	return child->spec->badness ? badness_restore(child->spec->badness) : 0;
 }
 
 static int child_set_nice(const struct launch_child *child)
@@ -370,6 +377,7 @@ static int child_main(void *argument)
 		enum launch_step step;
 		int (*take)(const struct launch_child *child);
 	} steps[] = {
+		{ LAUNCH_STEP_CLONE, child_restore_badness },
 		{ LAUNCH_STEP_CGROUP, child_enter_cgroups },
 		{ LAUNCH_STEP_LIMITS, child_raise },
 		{ LAUNCH_STEP_USER, child_become_user },

@@ -67,6 +67,7 @@ struct launch_spec {
 	const char *const *cgroups;     /* files that it writes 0 to, before it becomes its user; NULL ends, NULL: none */
 	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null; stay the caller's */
 	struct launch_output outputs[2]; /* stdout, stderr; never both to the other */
+	const char *badness;    /* for badness_restore(); NULL: it stays as it is */
 	pid_t inherit_pid;      /* of the program that INHERITED is about */
 	uint64_t mount_device;  /* nothing is inherited that lies there: -EINVAL; 0: none */
 };

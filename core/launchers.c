@@ -108,6 +108,7 @@ static void launcher_refuses(struct launchers *launchers, struct ptable_ref ref,
 
 static void launcher_runs_command(struct launchers *launchers)
 {
+	struct launch_spec spec;
 	struct ptable_ref ref = ptable_ref_at(launchers->setup.table, PTABLE_COMMAND);
 	const struct launch_spec *command;
 
@@ -119,8 +120,10 @@ static void launcher_runs_command(struct launchers *launchers)
 	pthread_mutex_unlock(&launchers->mutex);
 	if (!command)
 		return;
+	spec = *command;
+	spec.badness = launchers->setup.badness;
 	if (ptable_step(launchers->setup.table, ref, PTABLE_FREE, PTABLE_LAUNCHING))
-		launcher_reports(launchers, ref, launch_run(command, launchers->setup.table, ref));
+		launcher_reports(launchers, ref, launch_run(&spec, launchers->setup.table, ref));
 	launcher_becomes_idle(launchers);
 }
 
@@ -137,6 +140,7 @@ static bool launcher_serves(struct launchers *launchers)
 		return false;
 	}
 	if (received) {
+		launch.spec.badness = launchers->setup.badness;
 		result = launch_run(&launch.spec, launchers->setup.table, launch.ref);
 		/* Before the report: who reads it may wait for the streams to be closed everywhere. */
 		message_received_launch_finish(&launch);

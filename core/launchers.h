@@ -21,6 +21,7 @@ struct launchers_setup {
 	struct ptable *table;
 	int socket_fd; /* where launches come from and go to be reported; stays the caller's */
 	const struct launch_spec *command; /* run at once as entry PTABLE_COMMAND, or NULL */
+	const char *badness; /* of every child (core/launch.h), or NULL; outlives the launchers */
 };
 
 /* Result: 0 and *out, -ENOMEM, -EAGAIN as pthread_create(3). The table must stay mapped until the process exits. */

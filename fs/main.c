@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/badness.h"
 #include "core/keeper.h"
 #include "core/ptable.h"
 #include "core/text.h"
@@ -34,6 +35,7 @@ struct program {
 	struct server *server;
 	struct ptable *table;
 	struct command command;
+	struct badness badness;
 	char *base_directory;
 	mode_t umask;
 	int parent_fd; /* who waits for the mount to work; -1 in the foreground */
@@ -150,6 +152,7 @@ static _Noreturn void become_server(struct program *program, int ready_fd)
 	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
 		sigdelset(&blocked, faults[i]);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
+	badness_restore(program->badness.before);
 	prctl(PR_SET_NAME, "procfs-mp-srv");
 	close_end(&program->keeper_fd);
 	if (program->parent_fd >= 0)
@@ -230,6 +233,7 @@ static int keep(struct program *program)
 {
 	int ready_fd = -1, status = 0;
 
+	badness_lower(&program->badness);
 	if (start_server(program, &ready_fd))
 		return EXIT_FAILURE;
 	if (!read_ready(ready_fd)) {
@@ -248,6 +252,7 @@ static int keep(struct program *program)
 		.table = program->table,
 		.socket_fd = program->keeper_fd,
 		.server = program->server_pid,
+		.badness = program->badness.before,
 		.command = program->options->command ? &program->command.spec : NULL,
 	};
 	int error = keeper_run(&keeper, &status);
