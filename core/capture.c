@@ -87,12 +87,14 @@ static bool arm(struct capture *capture, int which)
 	name_descriptor(path, fd);
 	*watch = (struct capture_watch){ .capture = capture, .which = which };
 	watch->number = inotify_add_watch(set->inotify_fd, path, IN_MODIFY | IN_ONESHOT);
-	if (watch->number < 0) {
+	if (watch->number >= 0)
+		HASH_ADD_INT(set->watches, number, watch);
+	if (!watch->hh.tbl) {
+		inotify_rm_watch(set->inotify_fd, watch->number);
 		free(watch);
 		return false;
 	}
 	capture->streams[which].watch = watch;
-	HASH_ADD_INT(set->watches, number, watch);
 	return true;
 }
 
@@ -215,7 +217,6 @@ static void bound(struct capture *capture, int which)
 	/* The program has truncated it, as `> /dev/stdout` does: what is there now is all. */
 	if (size < stream->dropped)
 		stream->dropped = 0;
-	share_recount(capture->process);
 	uint64_t most = share_keeps(capture->process, size - stream->dropped);
 	if (!stream->cut && size > most && size - most >= stream->dropped + slack(capture))
 		cut_to(capture, which, size - most);

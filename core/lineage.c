@@ -17,9 +17,9 @@ enum { ANCESTORS_MAX = 256 };
 static struct process *by_pid(struct manager *manager, pid_t pid)
 {
 	struct process *process;
-	HASH_FIND(by_pid, manager->pids, &pid, sizeof pid, process);
-	if (process)
-		return process;
+	LIST_FOREACH(process, pids_like(manager, pid), by_pid)
+		if (process->pid == pid)
+			return process;
 	LIST_FOREACH(process, &manager->beginning, beginning)
 		if (manager_pid(manager, process) == pid)
 			return process;

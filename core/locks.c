@@ -46,16 +46,25 @@ int locks_make(struct locks *locks, const char *name, struct refusal *why, struc
 	struct lock *lock = calloc(1, sizeof *lock);
 	if (lock)
 		lock->name = strdup(name);
-	if (!lock || !lock->name) {
-		free(lock);
-		return refuse(why, ENOMEM, "out of memory");
-	}
+	if (!lock || !lock->name)
+		goto free_lock;
 	lock->id = ++locks->last_id;
 	clock_gettime(CLOCK_REALTIME, &lock->created);
 	HASH_ADD(by_id, locks->ids, id, sizeof lock->id, lock);
+	if (!lock->by_id.tbl)
+		goto free_name;
 	HASH_ADD_KEYPTR(by_name, locks->names, lock->name, length, lock);
+	if (!lock->by_name.tbl)
+		goto leave_ids;
 	*out = lock;
 	return 0;
+leave_ids:
+	HASH_DELETE(by_id, locks->ids, lock);
+free_name:
+	free(lock->name);
+free_lock:
+	free(lock);
+	return refuse(why, ENOMEM, "out of memory");
 }
 
 int locks_charge(struct lock *lock, struct share *share, struct refusal *why)

@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
-#include <uthash.h>
 
+#include "core/hash.h"
 #include "core/share.h"
 
 enum { LOCKS_MOST = 65536 };

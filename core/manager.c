@@ -52,8 +52,6 @@ void manager_destroy(struct manager *manager)
 		struct process *process = manager->roster[i].process;
 		if (!process)
 			continue;
-		if (process->pid && process->state == PROCESS_RUNNING)
-			HASH_DELETE(by_pid, manager->pids, process);
 		HASH_DELETE(by_directory, manager->directories, process);
 		restart_destroy(process);
 		process_destroy(process);
@@ -231,8 +229,12 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	struct process *process = identity ? process_create(directory, identity) : NULL;
 	free(identity);
 	free(chosen);
-	if (!process)
+	if (process)
+		HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
+	if (!process || !process->by_directory.tbl) {
+		process_destroy(process);
 		return -ENOMEM;
+	}
 	*made = number;
 	process->id = ++manager->last_id;
 	process->owner = caller->uid;
@@ -243,7 +245,6 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	clock_gettime(CLOCK_REALTIME, &process->created);
 	lineage_adopt(manager, process, caller);
 	manager->roster[manager->used++] = (struct place){ process->id, process };
-	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
 	manager_raise(manager, process, MANAGER_CREATED, process->created);
 	*out = process;
 	return 0;
@@ -403,7 +404,7 @@ int manager_usage(struct manager *manager, const struct process *process, struct
 		return -ENODATA;
 	if (process->state != PROCESS_ENDED && !usage_of_live(manager, process, out))
 		return 0;
-	if (!process->usage)
+	if (!process->has_usage)
 		return process->state == PROCESS_ENDED ? -ENOMEM : -ENODATA;
 	*out = *process->usage;
 	return 0;

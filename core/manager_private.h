@@ -56,6 +56,8 @@ struct session {
 	LIST_ENTRY(session) link;
 };
 
+enum { PID_LISTS = 1024 };
+
 struct manager {
 	struct manager_config config;
 	uv_poll_t *keeper;
@@ -72,7 +74,7 @@ struct manager {
 	struct place *roster;
 	size_t used, room, holes;
 	struct process *directories; /* by_directory */
-	struct process *pids;        /* by_pid: those that run */
+	struct process_list pids[PID_LISTS]; /* those that run, by their pid: to be on one needs no memory */
 	struct process_list beginning;
 	struct process_list children; /* the mount's */
 	uint64_t last_id, made;
@@ -90,6 +92,12 @@ struct manager {
 /* Tells of a change. */
 void manager_raise(struct manager *manager, const struct process *process, enum manager_event event,
 		   struct timespec when);
+
+/* The list that a running process with that pid is on. */
+static inline struct process_list *pids_like(struct manager *manager, pid_t pid)
+{
+	return &manager->pids[(unsigned)pid % PID_LISTS];
+}
 
 /* Result: the user's record, made when missing; NULL without memory. */
 struct user *manager_user(struct manager *manager, uid_t uid);

@@ -103,7 +103,7 @@ static void on_started(struct manager *manager, struct process *process)
 	process->start = NULL;
 	LIST_REMOVE(process, beginning);
 	manager->running++;
-	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
+	LIST_INSERT_HEAD(pids_like(manager, process->pid), process, by_pid);
 	process_set_error(process, NULL);
 	stopping_on_started(manager, process);
 	manager_raise(manager, process, MANAGER_STARTED, process->started);
@@ -124,7 +124,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
 	process_end(process, entry->status, entry->ended);
 	process_set_usage(process, &entry->usage);
-	HASH_DELETE(by_pid, manager->pids, process);
+	LIST_REMOVE(process, by_pid);
 	stopping_on_over(process);
 	cgroups_leave(manager->cgroups, process->id);
 	manager_raise(manager, process, MANAGER_EXITED, process->ended);

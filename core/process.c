@@ -138,10 +138,16 @@ bool process_end(struct process *process, int status, struct timespec when)
 	return true;
 }
 
-void process_set_usage(struct process *process, const struct usage *usage)
+int process_reserve_usage(struct process *process)
 {
 	if (!process->usage)
 		process->usage = malloc(sizeof *process->usage);
+	return process->usage ? 0 : -ENOMEM;
+}
+
+void process_set_usage(struct process *process, const struct usage *usage)
+{
+	process->has_usage = process->usage;
 	if (process->usage)
 		*process->usage = *usage;
 }
@@ -177,6 +183,7 @@ bool process_reset(struct process *process)
 	process->started = process->ended = (struct timespec){0};
 	free(process->usage);
 	process->usage = NULL;
+	process->has_usage = false;
 	capture_destroy(process->capture);
 	process->capture = NULL;
 	input_destroy(process->input);

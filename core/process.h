@@ -13,8 +13,8 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 #include <time.h>
-#include <uthash.h>
 
+#include "core/hash.h"
 #include "core/ptable.h"
 #include "core/text.h"
 #include "core/words.h"
@@ -86,6 +86,7 @@ struct process {
 	enum process_state state;
 	bool daemonic;
 	bool rerun; /* STARTING: not for the first time */
+	bool has_usage;
 	bool stop_wanted; /* it was told to end: no run follows */
 	int doomed; /* STARTING: the signal that will end it as soon as it runs */
 	struct configuration configuration;
@@ -103,7 +104,7 @@ struct process {
 	pid_t pid;      /* 0: none yet; kept after the end */
 	int status;     /* ended: as waitpid(2) gives it */
 	struct timespec created, started, ended;
-	struct usage *usage; /* ended: what it has used; NULL: there was no memory to keep it */
+	struct usage *usage; /* what it has used, once has_usage; reserved by the start, so that an end needs no memory */
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
 	struct input *input; /* when it is kept open (core/input.h); NULL: none yet */
@@ -123,7 +124,7 @@ struct process {
 	struct share_cost held; /* of that */
 
 	UT_hash_handle by_directory;
-	UT_hash_handle by_pid;
+	LIST_ENTRY(process) by_pid; /* while it runs */
 };
 
 /* Result: a process in state INITIAL that owns copies of both strings, or NULL without memory. */
@@ -151,7 +152,9 @@ bool process_give_up(struct process *process, struct timespec ended);
 /* From ENDED to INITIAL: its configuration stays, what came of its runs is gone. */
 bool process_reset(struct process *process);
 
-/* Keeps what the process that has ended used. Without memory, nothing is kept. */
+/* Before a start. Result: 0 or -ENOMEM. */
+int process_reserve_usage(struct process *process);
+/* Keeps what the process that has ended used; only in what was reserved. */
 void process_set_usage(struct process *process, const struct usage *usage);
 
 /* Python's exit code: 0 to 255, or -N after signal N. False before the end. */

@@ -98,8 +98,9 @@ void share_spare(struct process *process)
 	share_recount(process);
 }
 
-uint64_t share_keeps(const struct process *process, uint64_t kept)
+uint64_t share_keeps(struct process *process, uint64_t kept)
 {
+	share_recount(process);
 	const struct share *share = process->share;
 	uint64_t most = process->configuration.output_max;
 	uint64_t limit = share ? share->limits->bytes - share->limits->bytes / RESERVED_PART : 0;

@@ -33,7 +33,8 @@ void share_spare(struct process *process);
 /* Counts anew what a process takes; after each change of it. */
 void share_recount(struct process *process);
 
-/* Of `kept` bytes of one of the process's streams, how many may stay: as it says itself, and no more than its owner may have. */
-uint64_t share_keeps(const struct process *process, uint64_t kept);
+/* Of `kept` bytes of one of the process's streams, how many may stay: as it says itself, and no more than its owner may have,
+ * which is counted anew. */
+uint64_t share_keeps(struct process *process, uint64_t kept);
 
 #endif

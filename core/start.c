@@ -338,8 +338,10 @@ static int begin_start(struct manager *manager, struct process *process, const s
 {
 	struct start *start = calloc(1, sizeof *start);
 	struct refusal sentence;
-	if (!start)
+	if (!start || process_reserve_usage(process)) {
+		free(start);
 		return -ENOMEM;
+	}
 	start->manager = manager;
 	start->process = process;
 	int error = redirection_keep_writer(process, caller, &start->writer);

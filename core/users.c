@@ -18,7 +18,10 @@ struct user *manager_user(struct manager *manager, uid_t uid)
 	user->uid = uid;
 	user->share.limits = manager->config.limits;
 	HASH_ADD(hh, manager->users, uid, sizeof uid, user);
-	return user;
+	if (user->hh.tbl)
+		return user;
+	free(user);
+	return NULL;
 }
 
 int manager_share(struct manager *manager, uid_t uid, struct share **out)

@@ -72,15 +72,18 @@ static void a_process_gives_back_all_it_took(void **state)
 
 static void output_gives_way_before_what_was_written(void **state)
 {
-	struct share share = { &LIMITS, { .bytes = 8000 } };
-	struct process process = { .share = &share, .configuration.output_max = 6000 };
+	struct share share = { &LIMITS, { 0 } };
+	struct process *process = process_create("p", "1");
 	(void)state;
-	assert_int_equal(share_keeps(&process, 5000), 6000);
+	process->share = &share;
+	process->configuration.output_max = 6000;
+	assert_int_equal(share_keeps(process, 5000), 6000);
 	share.used.bytes = 10000;
-	assert_int_equal(share_keeps(&process, 5000), 5000 - 10000 / 8);
-	assert_int_equal(share_keeps(&process, 100), 0);
-	process.share = NULL;
-	assert_int_equal(share_keeps(&process, 100), 6000);
+	assert_int_equal(share_keeps(process, 5000), 5000 - 10000 / 8);
+	assert_int_equal(share_keeps(process, 100), 0);
+	process->share = NULL;
+	assert_int_equal(share_keeps(process, 100), 6000);
+	process_destroy(process);
 }
 
 static void sizes_have_units_of_1024(void **state)
