@@ -1,6 +1,6 @@
 /*
- * The program with memory that runs out on request: linked with --wrap for what it allocates with (meson.build), and ruled by a
- * test through the file that $PROCFS_MP_FAULTS names.
+ * The program with memory that runs out and a clock that jumps on request: linked with --wrap for what it calls (meson.build), and
+ * ruled by a test through the file that $PROCFS_MP_FAULTS names.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,14 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
-/* As tests/mount/test_memory.py packs it. */
+/* As tests/mount/test_faulty.py packs it. */
 struct faults {
 	_Atomic int64_t pid;    /* whose allocations are counted */
 	_Atomic int64_t before; /* so many succeed, */
 	_Atomic int64_t count;  /* so many fail then */
 	_Atomic int64_t seen;
+	_Atomic int64_t clock; /* seconds that the time of day is ahead, for everybody */
 };
 
 static struct faults *faults;
@@ -26,11 +28,13 @@ void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 char *__real_strdup(const char *string);
 char *__real_strndup(const char *string, size_t size);
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *string);
 char *__wrap_strndup(const char *string, size_t size);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
 
 __attribute__((constructor)) static void find_faults(void)
 {
@@ -78,4 +82,12 @@ char *__wrap_strdup(const char *string)
 char *__wrap_strndup(const char *string, size_t size)
 {
 	return fails() ? NULL : __real_strndup(string, size);
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+	int result = __real_clock_gettime(clock, out);
+	if (!result && clock == CLOCK_REALTIME && faults)
+		out->tv_sec += faults->clock;
+	return result;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Memory that runs out, at each allocation of a life in turn: ENOMEM or success, nothing has changed, and all goes on.
+"""Memory that runs out, at each allocation of a life in turn, and a clock that jumps.
 
-Runs tests/faulty, the program with an allocator that fails on request.
+Runs tests/faulty, the program with an allocator that fails and a clock that jumps on request.
 """
 import errno
 import mmap
@@ -11,9 +11,9 @@ import struct
 import tempfile
 
 from harness import Mount, Skip, claim, main
-from plain import SLOWNESS, append, errno_name, errno_of, read, same, value, wait_until, write
+from plain import SLOWNESS, append, contains, errno_name, errno_of, read, same, value, wait_until, write
 
-FORMAT = '4q'  # struct faults of tests/faulty.c
+FORMAT = '5q'  # struct faults of tests/faulty.c
 
 
 class Faults:
@@ -22,8 +22,8 @@ class Faults:
         os.truncate(self.file.name, struct.calcsize(FORMAT))
         self.memory = mmap.mmap(self.file.fileno(), 0)
 
-    def arm(self, pid, before=0, count=0):
-        self.memory[:] = struct.pack(FORMAT, pid, before, count, 0)
+    def arm(self, pid, before=0, count=0, clock=0):
+        self.memory[:] = struct.pack(FORMAT, pid, before, count, 0, clock)
 
     def seen(self):
         return struct.unpack(FORMAT, self.memory[:])[3]
@@ -147,6 +147,7 @@ def an_allocation_that_fails_is_enomem_or_nothing_and_changes_nothing():
                 print(f'# allocation {number} of {allocations}', flush=True)
                 raise
             assert mp.healthy(), f'the server died of allocation {number}'
+        faults.arm(0)
 
 
 @claim(timeout=280)
@@ -159,6 +160,7 @@ def memory_that_is_gone_for_long_is_survived():
             faults.arm(mp.server, number, 12)
             life(mp)
             assert mp.healthy(), f'the server died of allocation {number}'
+        faults.arm(0)
 
 
 @claim(timeout=120)
@@ -180,6 +182,31 @@ def a_keeper_without_memory_fails_a_start_and_nothing_else():
         for number in range(faults.seen() + 3):
             faults.arm(mp.keeper, number, 1)
             start(f'p{number}')
+        faults.arm(0)
+
+
+DAY = 86400
+
+
+@claim
+def no_deadline_follows_the_time_of_day():
+    """A clock that is set brings no timeout nearer and puts none off."""
+    faults = Faults()
+    with faulty_mount(faults) as mp:
+        long = mp.start('long', 'sleep', '1000', timeout='1000', stop_timeout='1000')
+        for number, jump in enumerate((DAY, -DAY)):
+            path = mp.make(f'short{number}', 'sh', ['-c', 'trap "" TERM; while :; do sleep 1; done'], timeout='1.5', stop_timeout='0.5')
+            write(path + '/ctl', 'start')
+            faults.arm(0, clock=jump)
+            same(errno_of(write, path + '/ctl', 'join 0.5'), errno.ETIME)
+            write(path + '/ctl', 'join')
+            same(value(path + '/exitcode'), '-9')
+            contains(read(path + '/status'), 'timed_out: 1')
+            same(value(long + '/state'), 'running')
+            again = mp.run(f'again{number}', 'false', restart='no')
+            same((value(again + '/exitcode'), value(again + '/started')[:4] > '2000'), ('1', True))
+        faults.arm(0)
+        write(long + '/ctl', 'kill\njoin')
 
 
 main()
