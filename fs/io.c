@@ -263,6 +263,9 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 		follow_read(request, handle, target.process, (struct asked){ size, offset, info->flags & O_NONBLOCK });
 		return;
 	}
+	/* Whose it is may have changed since the open: the superuser chose another user. */
+	if (!error && handle->row->permit && !owns_row(&target))
+		error = refuse(&target.why, EACCES, "%s is its owner's secret", handle->row->name);
 	if (!error && handle->row->stream) {
 		reply_stream(request, handle->row->stream(target.process), size, offset);
 		return;

@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import pwd
 import re
 import resource
 import shutil
@@ -15,7 +14,7 @@ import harness
 from harness import Mount, Skip
 from plain import (contains, errno_name, errno_of, exit_of, expect_errno, fork, in_child, read, same, value, wait_until,
                    write)
-from users import ALICE, BOB, DENIED, GROUP, NOBODYS, as_alice, as_bob, claim, main_for_users
+from users import ALICE, BOB, DENIED, GROUP, NOBODYS, as_alice, as_bob, claim, main_for_users, user_mount
 
 CAP_SYS_NICE, CAP_SYS_RESOURCE = 23, 24
 SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'error', 'result')
@@ -400,16 +399,6 @@ def state_of(pid):
         return open(f'/proc/{pid}/stat').read().rpartition(')')[2].split()[0]
     except OSError:
         return 'X'
-
-
-def user_mount(*options):
-    if not shutil.which('fusermount3'):
-        raise Skip('no fusermount3')
-    if not os.path.exists('/etc/fuse.conf'):
-        raise Skip('no /etc/fuse.conf')
-    if not any(entry.pw_uid == BOB for entry in pwd.getpwall()):
-        raise Skip(f'no account has the user id {BOB}, and fusermount3 wants one')
-    return Mount(*options, as_user=BOB, environment={'PATH': os.environ['PATH'], 'HOME': '/'})
 
 
 @claim

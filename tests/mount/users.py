@@ -2,13 +2,14 @@
 import errno
 import functools
 import os
+import pwd
 import shutil
 import stat
 import sys
 import tempfile
 
 import harness
-from harness import MS_BIND, Skip, leave_mount_namespace, system_mount
+from harness import MS_BIND, Mount, Skip, leave_mount_namespace, system_mount
 from plain import fork, in_child
 
 ALICE, BOB, GROUP, NOBODYS = 12345, 65534, 4242, 54321  # the last one has no account
@@ -66,6 +67,16 @@ def fork_as(uid, function):
         os.setuid(uid)
         return function()
     return fork(become)
+
+
+def user_mount(*options):
+    if not shutil.which('fusermount3'):
+        raise Skip('no fusermount3')
+    if not os.path.exists('/etc/fuse.conf'):
+        raise Skip('no /etc/fuse.conf')
+    if not any(entry.pw_uid == BOB for entry in pwd.getpwall()):
+        raise Skip(f'no account has the user id {BOB}, and fusermount3 wants one')
+    return Mount(*options, as_user=BOB, environment={'PATH': os.environ['PATH'], 'HOME': '/'})
 
 
 def main_for_users(*options):
