@@ -267,16 +267,34 @@ static void make_idle(struct capture *capture)
 		uv_timer_stop(capture->set->timer);
 }
 
+/* A read lease is granted only where no description is open for writing (fcntl(2), F_SETLEASE); the one that memfd_create gave
+ * counts for none. */
+static bool may_be_written(const struct process *process, int which)
+{
+	char path[40];
+	if (process->output_fd[which] < 0)
+		return false;
+	name_descriptor(path, process->output_fd[which]);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool free_of_writers = fd >= 0 && !fcntl(fd, F_SETLEASE, F_RDLCK);
+	if (free_of_writers)
+		fcntl(fd, F_SETLEASE, F_UNLCK);
+	if (fd >= 0)
+		close(fd);
+	return !free_of_writers;
+}
+
+/* What a process left behind may write after its end: that is bounded too. */
 static bool is_wanted(const struct capture *capture)
 {
-	return is_running(capture) || !LIST_EMPTY(&capture->readers) || !LIST_EMPTY(&capture->observers);
+	return is_running(capture) || !LIST_EMPTY(&capture->readers) || !LIST_EMPTY(&capture->observers) ||
+	       may_be_written(capture->process, 0) || may_be_written(capture->process, 1);
 }
 
 static void wake(struct capture *capture)
 {
 	look(capture);
-	if (is_running(capture))
-		make_busy(capture);
+	make_busy(capture);
 	tell(capture, 0);
 }
 
@@ -429,25 +447,10 @@ void capture_end(struct process *process, int error)
 	if (!capture)
 		return;
 	look(capture);
-	make_idle(capture);
 	disarm(capture, 0);
 	disarm(capture, 1);
+	make_busy(capture);
 	tell(capture, error);
-}
-
-/* A read lease is granted only where no description is open for writing (fcntl(2), F_SETLEASE); the one that memfd_create gave
- * counts for none. */
-static bool may_be_written(const struct process *process, int which)
-{
-	char path[40];
-	name_descriptor(path, process->output_fd[which]);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool free_of_writers = fd >= 0 && !fcntl(fd, F_SETLEASE, F_RDLCK);
-	if (free_of_writers)
-		fcntl(fd, F_SETLEASE, F_UNLCK);
-	if (fd >= 0)
-		close(fd);
-	return !free_of_writers;
 }
 
 void capture_settle(struct process *process)

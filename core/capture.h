@@ -3,8 +3,8 @@
  * followed by readers that wait for more.
  *
  * A child writes to its memory file without our help, so its growth has to be noticed: by a one-shot inotify watch while it is
- * silent, by a timer while it grows, by nothing once it has ended. What is too much is cut off at the front, by a thread: a large
- * write holds the file's lock.
+ * silent, by a timer while it grows, by nothing once it has ended and nobody is left who could write. What is too much is
+ * cut off at the front, by a thread: a large write holds the file's lock.
  *
  * Must not know: FUSE, who waits.
  */

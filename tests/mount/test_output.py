@@ -226,6 +226,17 @@ def memory_is_given_back_while_it_runs_and_at_its_end(mount):
 
 
 @claim
+def what_a_process_leaves_behind_is_bounded_after_its_end_too(mount):
+    """Of each stream the newest are kept, whoever writes it and whenever."""
+    path = mount.run('a', 'sh', ['-c', '(while [ ! -e go ]; do sleep 0.01; done; head -c 50000000 /dev/zero; echo the end) &'],
+                     cwd=mount.base, output_max='1M')
+    same(value(path + '/state'), 'ended')
+    open(mount.base + '/go', 'w').close()
+    wait_until(lambda: read(path + '/stdout')[-8:] == 'the end\n')
+    wait_until(lambda: kept_memory(mount) <= 4 << 10, what='memory that is given back')
+
+
+@claim
 def a_reader_that_is_too_slow_misses_what_was_dropped_and_goes_on(mount):
     """Its next read begins at the first byte that is kept."""
     go = make_fifo(mount)
