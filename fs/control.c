@@ -5,12 +5,15 @@
 #include "fs/ctl.h"
 #include "fs/private.h"
 
+enum { FREE_SCRIPT = 4096 }; /* so much can be written by who has no bytes left */
+
 /* A script that is being done: one write. */
 struct running {
 	struct parked parked;
 	struct handle *handle;
 	struct script script;
 	size_t size; /* of the write */
+	struct share_cost held; /* of who opened the file */
 };
 
 /* Reading the descriptor gives the last answer; the verbs when there is none. */
@@ -28,6 +31,7 @@ static void keep_answer(struct running *running)
 static void finish(struct running *running, struct target *target, int error)
 {
 	fuse_req_t request = running->parked.request;
+	share_settle(running->handle->share, &running->held, &(struct share_cost){0});
 	if (running->script.removed) {
 		target->process = NULL;
 		names_changed(running->handle->server);
@@ -101,6 +105,12 @@ static void on_script_woken(struct parked *parked, int outcome)
 
 void control_write(fuse_req_t request, struct handle *handle, struct target *target, struct text *script)
 {
+	const struct share_cost cost = { .bytes = script->size > FREE_SCRIPT ? script->size : 0 };
+	int error = share_check(handle->share, &cost, &target->why);
+	if (error) {
+		refuse_request(request, target, error);
+		return;
+	}
 	struct running *running = calloc(1, sizeof *running);
 	if (!running) {
 		fuse_reply_err(request, ENOMEM);
@@ -111,8 +121,9 @@ void control_write(fuse_req_t request, struct handle *handle, struct target *tar
 	handle->position = 0;
 	parked_init(&running->parked, &handle->server->parking, request, on_script_woken);
 	running->handle = handle;
+	share_settle(handle->share, &running->held, &cost);
 	running->size = script->size;
-	int error = script_parse(&target->view, script->data, script->size, &running->script);
+	error = script_parse(&target->view, script->data, script->size, &running->script);
 	if (!error && resumes)
 		script_resume(&running->script, (enum script_state)handle->resume_state);
 	if (!resumes)

@@ -8,7 +8,7 @@ import subprocess
 
 import harness
 from harness import Mount
-from plain import (append, contains, errno_of, exit_of, expect_errno, read, read_bytes, same, value, wait_until, write,
+from plain import (Background, append, contains, errno_of, exit_of, expect_errno, read, read_bytes, same, value, wait_until, write,
                    write_all)
 from users import ALICE, as_alice, as_bob, claim, fork_as, main_for_users
 
@@ -115,6 +115,23 @@ def what_open_files_keep_counts_too(mp):
         same((codes[0], codes[-1], set(codes)), (0, errno.EDQUOT, {0, errno.EDQUOT}))
         mp.idle()
         same(as_alice(lambda: len(read(path + '/run'))), 60000)
+
+
+@claim
+def what_waits_to_be_read_counts_too(mp):
+    """A write that waits is kept meanwhile, and counts for who wrote it."""
+    with Mount('allow_other', 'max_bytes=500K') as mp:
+        path = as_alice(lambda: mp.start('p', 'sleep', '1000', stdin_open='1'))
+
+        def fill():
+            calls = [Background(write, path + '/stdin', 'x' * 100000) for _ in range(20)]
+            wait_until(lambda: sum(not call.is_alive() for call in calls) >= 10, what='writes that are refused')
+            refused = {errno_of(call.result) for call in calls if not call.is_alive()}
+            verbs = [errno_of(write, path + '/ctl', words) for words in ('join 0.01\n' + '\n' * 60000, 'kill', 'join')]
+            return [list(refused), verbs]
+        same(as_alice(fill), [[errno.EDQUOT], [errno.EDQUOT, 0, 0]])
+        same(as_bob(lambda: errno_of(mp.run, 'bobs', 'true')), 0)
+        wait_until(lambda: as_alice(lambda: errno_of(write, path + '/run', 'x' * 300000)) != errno.EDQUOT)
 
 
 @claim
