@@ -304,8 +304,10 @@ static void visit(struct capture *capture)
 		/* Growth between the look and the watch is seen by the second look. */
 		if (!is_wanted(capture) || arm_both(capture))
 			make_idle(capture);
-		if (!look(capture))
+		if (!look(capture)) {
+			share_spare(capture->process);
 			return;
+		}
 		make_busy(capture);
 	}
 	tell(capture, 0);

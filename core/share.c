@@ -92,7 +92,7 @@ void share_recount(struct process *process)
 void share_spare(struct process *process)
 {
 	const struct share *share = process->share;
-	if (!share || share->used.descriptors <= share->limits->descriptors / 2)
+	if (!share || process->state != PROCESS_ENDED || share->used.descriptors <= share->limits->descriptors / 2)
 		return;
 	capture_settle(process);
 	share_recount(process);

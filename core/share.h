@@ -27,7 +27,7 @@ int share_check(const struct share *share, const struct share_cost *more, struct
 /* What *held was taken for costs *now from here on. */
 void share_settle(struct share *share, struct share_cost *held, const struct share_cost *now);
 
-/* After the end: where its owner has many descriptors, it keeps none for a stream that is empty. */
+/* For one that has ended: where its owner has many descriptors, it keeps none for a stream that is empty. */
 void share_spare(struct process *process);
 
 /* Counts anew what a process takes; after each change of it. */

@@ -10,7 +10,7 @@ import harness
 from plain import (contains, errno_of, exit_of, expect_errno, in_child, read, same, value, wait_until, write)
 from users import ALICE, BOB, DENIED, as_alice, as_bob, claim, fork_as, main_for_users, user_mount
 
-ROUNDS = 60
+ROUNDS = 12
 
 
 @claim
