@@ -67,6 +67,7 @@ static int wait_status(const siginfo_t *info)
 	}
 }
 
+/* REAP */
 static void record_end(struct reaping *reaping, struct ptable_ref ref, const siginfo_t *info, const struct rusage *usage)
 {
 	struct ptable_entry *entry = ptable_at(reaping->table, ref.index);
@@ -116,6 +117,7 @@ static bool reap_one(struct reaping *reaping)
 	return waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG) == 0;
 }
 
+/* REPORT */
 static void report_end(const struct reaping *reaping, unsigned i)
 {
 	struct message message = { .kind = MESSAGE_ENDED, .ref = reaping->ended[i] };
@@ -261,7 +263,7 @@ static bool life_is_ready(const struct life *life)
 	return ptable_ready(life->keeper->table, &since) == life->keeper->server;
 }
 
-/* The old socket is read to its end before there is a new server: what the old one asked for is done by then, or
+/* DRAIN and SPAWN: the old socket is read to its end before there is a new server: what the old one asked for is done by then, or
  * never will be. Result: 0 or -errno. */
 static int life_begin_server(struct life *life)
 {

@@ -54,6 +54,7 @@ void manager_release_all(struct manager *manager)
 	manager->release_count = 0;
 }
 
+/* TELL */
 void manager_tell(struct manager *manager)
 {
 	manager_release_all(manager);

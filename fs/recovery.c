@@ -119,6 +119,7 @@ static void put_all(struct server *server)
 	journal_put(server->journal, &(struct record){ RECORD_INIT, 0, server->init.data, server->init.size });
 }
 
+/* COMMIT */
 bool recovery_keep(struct server *server)
 {
 	const struct text *replies = &server->replies.queue;
@@ -213,7 +214,7 @@ int recovery_take(struct server *server)
 {
 	if (journal_is_empty(server->journal))
 		return 0;
-	int error = journal_replay(server->journal, take, server);
+	int error = journal_replay(server->journal, take, server); /* REPLAY */
 	if (error)
 		return error;
 	forget_closed_locks(server);
@@ -237,7 +238,7 @@ void recovery_resume(struct server *server)
 {
 	struct handle *handle;
 	repeat_init(server);
-	keeping_resume(server->manager);
+	keeping_resume(server->manager); /* RECONCILE */
 	server_settle(server);
 	if (!server->answered_init)
 		return;

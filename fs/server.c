@@ -104,6 +104,7 @@ static void tell_ready(struct server *server)
 	ptable_set_ready(server->config.table, getpid());
 }
 
+/* The steps of tests/model/keeper.pml: COMMIT, REPLY, TELL, in this order. */
 void server_settle(struct server *server)
 {
 	bool kept = recovery_keep(server);
@@ -162,7 +163,7 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 	int size = status < 0 ? 0 : 1;
 	for (int i = 0; i < REQUESTS_A_TURN && size > 0; i++) {
 		size = fuse_session_receive_buf(session, &server->buffer);
-		if (size > 0) {
+		if (size > 0) { /* REQUEST */
 			request_look(&server->buffer, &server->current);
 			if (server->current.opcode == FUSE_INIT)
 				recovery_keep_init(server, server->buffer.mem, (size_t)size);
