@@ -24,8 +24,8 @@ struct account {
 /* Called once from the loop: error is 0 or -errno. `account` is the callee's to read only during the call. */
 typedef void account_found(void *context, int error, const struct account *account);
 
-/* Looks up the user `asked->name` when that is not NULL (-ENOENT when there is none), else `asked->uid`; without an entry
- * in the user database, asked->gid is its only group.
+/* Looks up the user `asked->name` when that is not NULL (-ENOENT when there is none), else `asked->uid`; without an
+ * entry in the user database, asked->gid is its only group.
  * Result: 0, and `found` will be called; or -ENOMEM, -EAGAIN, and it won't. */
 int account_look_up(uv_loop_t *loop, const struct account *asked, account_found *found, void *context);
 

@@ -1,17 +1,16 @@
 #include "core/capture.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/memory_file.h"
+
 enum {
-	PAGE = 64 << 10, /* the largest of all machines */
-	TICK_MS = 20,
+	TICK_MS = 10,
+	SHORT_TICK_MS = 3, /* while so much comes that it would take too much memory by the next */
+	MUCH_PER_MS = 256 << 10,
 	LEAST_CUT = 64 << 10, /* while it runs: smaller ones are not worth their while */
 	MOST_UNCUT = 1 << 20,
 };
@@ -28,7 +27,7 @@ struct capture_cut {
 	struct capture *capture; /* NULL: destroyed meanwhile */
 	int which;
 	int fd;
-	off_t from, size;
+	uint64_t from, to;
 };
 
 LIST_HEAD(capture_list, capture);
@@ -38,8 +37,11 @@ struct captures {
 	uv_timer_t *timer;
 	uv_poll_t *poll;
 	int inotify_fd; /* -1: none to be had, the timer looks at all */
+	int place_fd; /* of memory files; negative: none to be had */
 	struct capture_watch *watches;
 	struct capture_list busy;
+	uint64_t tick_ms;
+	uint64_t grown; /* bytes, of all, since the last tick */
 };
 
 static void wake(struct capture *capture);
@@ -47,11 +49,6 @@ static void wake(struct capture *capture);
 static bool is_running(const struct capture *capture)
 {
 	return capture->process->state == PROCESS_RUNNING;
-}
-
-static void name_descriptor(char path[static 40], int fd)
-{
-	snprintf(path, 40, "/proc/self/fd/%d", fd);
 }
 
 /* ---- watches ---- */
@@ -82,10 +79,8 @@ static bool arm(struct capture *capture, int which)
 	struct capture_watch *watch = set->inotify_fd < 0 ? NULL : malloc(sizeof *watch);
 	if (!watch)
 		return false;
-	char path[40];
-	name_descriptor(path, fd);
 	*watch = (struct capture_watch){ .capture = capture, .which = which };
-	watch->number = inotify_add_watch(set->inotify_fd, path, IN_MODIFY | IN_ONESHOT);
+	watch->number = memory_file_watch(set->inotify_fd, fd);
 	if (watch->number < 0) {
 		free(watch);
 		return false;
@@ -147,16 +142,17 @@ static void on_inotify(uv_poll_t *poll, int status, int events)
 
 static uint64_t size_of(const struct process *process, int which)
 {
-	struct stat st;
-	int fd = process->output_fd[which];
-	return fd < 0 || fstat(fd, &st) || st.st_size < 0 ? 0 : (uint64_t)st.st_size;
+	return memory_file_size(process->output_fd[which]);
 }
 
 static void on_cutting(uv_work_t *work)
 {
 	struct capture_cut *cut = work->data;
-	/* When it fails there is more kept than was asked for, and nothing else to be done. */
-	(void)!fallocate(cut->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, cut->from, cut->size);
+	struct stat st;
+	/* The program may have truncated it meanwhile: what begins anew is not to be cut. When it fails there is more kept than was
+	 * asked for, and nothing else to be done. */
+	if (!fstat(cut->fd, &st) && (uint64_t)st.st_size >= cut->to)
+		(void)memory_file_cut(cut->fd, cut->from, cut->to);
 }
 
 static void bound(struct capture *capture, int which);
@@ -181,12 +177,10 @@ static void cut_to(struct capture *capture, int which, uint64_t first)
 	struct capture_cut *cut = malloc(sizeof *cut);
 	if (!cut)
 		return;
-	/* From the page on that the last cut ended in: a part of a page is emptied, not given back. */
-	uint64_t from = stream->dropped & ~(uint64_t)(PAGE - 1);
 	*cut = (struct capture_cut){
 		.work.data = cut, .capture = capture, .which = which,
-		.fd = fcntl(capture->process->output_fd[which], F_DUPFD_CLOEXEC, 0),
-		.from = (off_t)from, .size = (off_t)(first - from),
+		.fd = memory_file_open_for_cutting(capture->process->output_fd[which]),
+		.from = stream->dropped, .to = first,
 	};
 	if (cut->fd < 0 || uv_queue_work(capture->set->loop, &cut->work, on_cutting, on_cut)) {
 		if (cut->fd >= 0)
@@ -228,6 +222,8 @@ static bool look(struct capture *capture)
 	for (int i = 0; i < 2; i++) {
 		uint64_t size = size_of(capture->process, i);
 		changed |= size != capture->streams[i].seen;
+		if (size > capture->streams[i].seen)
+			capture->set->grown += size - capture->streams[i].seen;
 		capture->streams[i].seen = size;
 		bound(capture, i);
 	}
@@ -245,6 +241,13 @@ static void tell(struct capture *capture, int error)
 
 static void on_tick(uv_timer_t *timer);
 
+static void set_pace(struct captures *set, uint64_t tick_ms)
+{
+	set->tick_ms = tick_ms;
+	set->grown = 0;
+	uv_timer_start(set->timer, on_tick, tick_ms, tick_ms);
+}
+
 static void make_busy(struct capture *capture)
 {
 	struct captures *set = capture->set;
@@ -252,7 +255,7 @@ static void make_busy(struct capture *capture)
 		return;
 	capture->busy = true;
 	if (LIST_EMPTY(&set->busy))
-		uv_timer_start(set->timer, on_tick, TICK_MS, TICK_MS);
+		set_pace(set, TICK_MS);
 	LIST_INSERT_HEAD(&set->busy, capture, link);
 }
 
@@ -310,6 +313,8 @@ static void on_tick(uv_timer_t *timer)
 	}
 	if (LIST_EMPTY(&set->busy))
 		uv_timer_stop(set->timer);
+	else
+		set_pace(set, set->grown > MUCH_PER_MS * set->tick_ms ? SHORT_TICK_MS : TICK_MS);
 }
 
 /* ---- all ---- */
@@ -350,6 +355,7 @@ int captures_create(uv_loop_t *loop, struct captures **out)
 	uv_timer_init(loop, timer);
 	timer->data = set;
 	LIST_INIT(&set->busy);
+	set->place_fd = memory_file_place();
 	listen_to_inotify(set);
 	*out = set;
 	return 0;
@@ -366,6 +372,8 @@ void captures_destroy(struct captures *set)
 		uv_close((uv_handle_t *)set->poll, on_handle_closed);
 		close(set->inotify_fd);
 	}
+	if (set->place_fd >= 0)
+		close(set->place_fd);
 	free(set);
 }
 
@@ -400,20 +408,10 @@ void capture_destroy(struct capture *capture)
 	free(capture);
 }
 
-/* A description of its own, which the kernel opened by a path: those that memfd_create gives are not watched on every kernel. */
 int capture_open(struct process *process, int which)
 {
-	int *own = &process->output_fd[which];
-	if (*own < 0)
-		*own = memfd_create(which ? "stderr" : "stdout", MFD_CLOEXEC);
-	if (*own < 0)
-		return -errno;
-	char path[40];
-	name_descriptor(path, *own);
-	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (fd < 0 && !fcntl(*own, F_SETFL, O_APPEND))
-		fd = fcntl(*own, F_DUPFD_CLOEXEC, 0);
-	return fd < 0 ? -errno : fd;
+	int place_fd = process->capture ? process->capture->set->place_fd : -1;
+	return memory_file_open(place_fd, which ? "stderr" : "stdout", &process->output_fd[which]);
 }
 
 void capture_begin(struct process *process)
@@ -434,25 +432,10 @@ void capture_end(struct process *process, int error)
 	tell(capture, error);
 }
 
-/* A read lease is granted only where no description is open for writing (fcntl(2), F_SETLEASE); the one that memfd_create gave
- * counts for none. */
-static bool may_be_written(const struct process *process, int which)
-{
-	char path[40];
-	name_descriptor(path, process->output_fd[which]);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool free_of_writers = fd >= 0 && !fcntl(fd, F_SETLEASE, F_RDLCK);
-	if (free_of_writers)
-		fcntl(fd, F_SETLEASE, F_UNLCK);
-	if (fd >= 0)
-		close(fd);
-	return !free_of_writers;
-}
-
 void capture_settle(struct process *process)
 {
 	for (int i = 0; i < 2; i++) {
-		if (process->output_fd[i] < 0 || size_of(process, i) || may_be_written(process, i))
+		if (process->output_fd[i] < 0 || size_of(process, i) || memory_file_may_be_written(process->output_fd[i]))
 			continue;
 		close(process->output_fd[i]);
 		process->output_fd[i] = -1;

@@ -1,10 +1,10 @@
 /*
- * capture: what processes write to stdout and stderr and nobody took elsewhere: kept in memory files, the newest of it, and
- * followed by readers that wait for more.
+ * capture: what processes write to stdout and stderr and nobody took elsewhere: kept in memory files, the newest of it,
+ * and followed by readers that wait for more.
  *
- * A child writes to its memory file without our help, so its growth has to be noticed: by a one-shot inotify watch while it is
- * silent, by a timer while it grows, by nothing once it has ended. What is too much is cut off at the front, by a thread: a large
- * write holds the file's lock.
+ * A child writes to its memory file without our help, so its growth has to be noticed: by a one-shot inotify watch
+ * while it is silent, by a timer while it grows (a faster one while it grows fast), by nothing once it has ended. What
+ * is too much is cut off at the front, by a thread: a large write holds the file's lock.
  *
  * Must not know: FUSE, who waits.
  */
@@ -62,7 +62,8 @@ void capture_settle(struct process *process);
 
 struct capture_window capture_window(const struct process *process, int which);
 
-/* Bytes from *position on; one that is not kept any more is moved to the first that is. Result: as pread(2), or -errno. */
+/* Bytes from *position on; one that is not kept any more is moved to the first that is.
+ * Result: as pread(2), or -errno. */
 ssize_t capture_read(const struct process *process, int which, uint64_t *position, struct value *room);
 
 /* Before one waits: growth from now on will be noticed. Look once more afterwards. */

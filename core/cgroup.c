@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/cgroup_private.h"
@@ -18,16 +17,16 @@ int cgroups_create(uv_loop_t *loop, const char *mountinfo, const char *membershi
 	struct cgroups *cgroups = calloc(1, sizeof *cgroups);
 	if (!cgroups)
 		return -ENOMEM;
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	cgroups->stamp = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	cgroups->loop = loop;
 	LIST_INIT(&cgroups->groups);
-	int error = cgroups_find_places(cgroups, mountinfo, membership);
+	int error = cgroup_prefix(getppid(), cgroups->prefix);
+	if (!error)
+		error = cgroups_find_places(cgroups, mountinfo, membership);
 	if (error) {
 		free(cgroups);
 		return error;
 	}
+	cgroups_sweep_places(cgroups, false);
 	*out = cgroups;
 	return 0;
 }
@@ -68,7 +67,7 @@ static bool leaves_its_parent(const struct cgroup_place *place, enum cgroup_kind
 	       strtoull(value, NULL, 10) < UINT64_C(1) << 62;
 }
 
-static int try_place(struct cgroup_place *place, enum cgroup_kind kind)
+static int try_place(const struct cgroups *cgroups, struct cgroup_place *place, enum cgroup_kind kind)
 {
 	if (!place->directory)
 		return refuse(&place->why, EOPNOTSUPP, "%s: this machine gives us no cgroup with the %s controller",
@@ -76,8 +75,8 @@ static int try_place(struct cgroup_place *place, enum cgroup_kind kind)
 	if (leaves_its_parent(place, kind))
 		return refuse(&place->why, EOPNOTSUPP, "%s: a cgroup below %s would not count there", cgroup_kind_name(kind),
 			      place->directory);
-	char name[64];
-	snprintf(name, sizeof name, "procfs-mp-%d-%s", (int)getpid(), cgroup_controller(kind));
+	char name[sizeof cgroups->prefix + 32];
+	snprintf(name, sizeof name, "%s%s-%d", cgroups->prefix, cgroup_controller(kind), (int)getpid());
 	char *probe = cgroup_join(place->directory, name), *entry = cgroup_join(place->directory, "cgroup.procs");
 	int error = probe && entry ? 0 : -ENOMEM;
 	if (!error && (mkdir(probe, 0755) || access(entry, W_OK)))
@@ -101,7 +100,7 @@ int cgroups_check(struct cgroups *cgroups, enum cgroup_kind kind, struct refusal
 {
 	struct cgroup_place *place = &cgroups->places[kind];
 	if (!place->tried || place->error == -ENOMEM) {
-		place->error = try_place(place, kind);
+		place->error = try_place(cgroups, place, kind);
 		place->tried = true;
 	}
 	if (place->error && why)
@@ -179,11 +178,11 @@ int cgroups_make(struct cgroups *cgroups, uint64_t id, uint32_t run, const struc
 		 struct refusal *why)
 {
 	struct cgroup *group = calloc(1, sizeof *group);
-	char name[96];
+	char name[sizeof cgroups->prefix + 64];
 	if (!group)
 		return -ENOMEM;
 	group->id = id;
-	snprintf(name, sizeof name, "procfs-mp-%d-%" PRIu64 "-%" PRIu64 "-%" PRIu32, (int)getpid(), cgroups->stamp, id, run);
+	snprintf(name, sizeof name, "%sp%" PRIu64 "-%" PRIu32 "-%d", cgroups->prefix, id, run, (int)getpid());
 	int error = fill(cgroups, group, name, wish, why);
 	if (error) {
 		remove_directories(group);
@@ -285,9 +284,7 @@ void cgroups_destroy(struct cgroups *cgroups)
 	}
 	if (cgroups->timer)
 		uv_close((uv_handle_t *)cgroups->timer, on_timer_closed);
-	for (int kind = 0; kind < CGROUP_KINDS; kind++)
-		free(cgroups->places[kind].directory);
-	free(cgroups->unified);
-	free(cgroups->root);
+	cgroup_trees_end(cgroups);
+	cgroups_free_places(cgroups);
 	free(cgroups);
 }

@@ -1,9 +1,10 @@
 /*
  * cgroup: a control group for a process that asked for one: made before its start, removed when nobody is left in it.
  *
- * Owns: where groups can be made (cgroup v2, or v1's hierarchies), the directories it made there and their removal. Below
- * the mount's own group, so that its limits stay above; when processes there forbid that (cgroups(7), "no internal
- * processes"), beside it, but only when it has no limits of its own. Must not know: files of the mount, launches.
+ * Owns: where groups can be made (cgroup v2, or v1's hierarchies), the directories it made there and their removal.
+ * Below the mount's own group, so that its limits stay above; when processes there forbid that (cgroups(7), "no
+ * internal processes"), beside it, but only when it has no limits of its own. Must not know: files of the mount,
+ * launches.
  */
 #ifndef PROCFS_MP_CGROUP_H
 #define PROCFS_MP_CGROUP_H
@@ -48,22 +49,27 @@ struct cgroup {
 
 struct cgroups;
 
-/* Reads where groups are and where this process is in them: /proc/self/mountinfo and /proc/self/cgroup, or files like
- * them. Result: 0 and *out, -ENOMEM, open(2)'s errno. */
+/* For the keeper's child. Reads where groups are and where this process is in them: /proc/self/mountinfo and
+ * /proc/self/cgroup, or files like them; and removes the empty groups of mounts whose keeper was killed.
+ * Result: 0 and *out, -ENOMEM, open(2)'s errno, -ESRCH (the keeper is gone). */
 int cgroups_create(uv_loop_t *loop, const char *mountinfo, const char *membership, struct cgroups **out);
 /* Removes what is empty. NULL is allowed. */
 void cgroups_destroy(struct cgroups *cgroups);
+
+/* For a keeper whose server has ended: removes what that left behind, as far as nobody is in it. */
+void cgroups_sweep(void);
 
 /* Whether a limit of that kind can be set here: tried once. Result: 0, -EOPNOTSUPP with a sentence, -ENOMEM. */
 int cgroups_check(struct cgroups *cgroups, enum cgroup_kind kind, struct refusal *why);
 
 /* Makes the group of process `id` for its run `run` and sets what is wished.
  * Result: 0 and *out, which stays the owner's until cgroups_leave(); -errno with a sentence, and nothing is left. */
-int cgroups_make(struct cgroups *cgroups, uint64_t id, uint32_t run, const struct cgroup_wish *wish, struct cgroup **out,
-		 struct refusal *why);
+int cgroups_make(struct cgroups *cgroups, uint64_t id, uint32_t run, const struct cgroup_wish *wish,
+		 struct cgroup **out,		 struct refusal *why);
 /* The newest of process `id`; NULL: none. */
 struct cgroup *cgroups_find(struct cgroups *cgroups, uint64_t id);
-/* The process has ended: its groups are removed now, or when those it left behind have ended too. cgroups may be NULL. */
+/* The process has ended: its groups are removed now, or when those it left behind have ended too.
+ * cgroups may be NULL. */
 void cgroups_leave(struct cgroups *cgroups, uint64_t id);
 /* The sentence's part for a launch that failed to enter `entry`. */
 const char *cgroup_entry(const struct cgroup *cgroup, int32_t entry);

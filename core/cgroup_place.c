@@ -103,8 +103,10 @@ static void take_mount(struct cgroups *cgroups, char *line, const char *membersh
 	if (unified && !cgroups->unified) {
 		char *path = find_path(membership, "");
 		cgroups->unified = path ? place_below(mountpoint, root, path) : NULL;
-		if (cgroups->unified)
+		if (cgroups->unified) {
 			cgroups->root = strdup(mountpoint);
+			cgroups->tree_place = strdup(cgroups->unified);
+		}
 		free(path);
 	}
 	for (enum cgroup_kind kind = 0; !strcmp(type, "cgroup") && kind < CGROUP_KINDS; kind++) {
@@ -157,6 +159,15 @@ static void find_unified(struct cgroups *cgroups)
 		place->directory = strdup(directory);
 		place->unified = true;
 	}
+}
+
+void cgroups_free_places(struct cgroups *cgroups)
+{
+	for (int kind = 0; kind < CGROUP_KINDS; kind++)
+		free(cgroups->places[kind].directory);
+	free(cgroups->unified);
+	free(cgroups->root);
+	free(cgroups->tree_place);
 }
 
 int cgroups_find_places(struct cgroups *cgroups, const char *mountinfo, const char *membership)

@@ -3,6 +3,10 @@
 #define PROCFS_MP_CGROUP_PRIVATE_H
 
 #include "core/cgroup.h"
+#include "core/cgroup_tree.h"
+
+/* What begins the name of every group of a keeper's mount: told by its pid namespace, pid and start from those of others. */
+enum { CGROUP_PREFIX_ROOM = 96 };
 
 /* Where groups with a controller are made. */
 struct cgroup_place {
@@ -20,15 +24,29 @@ struct cgroups {
 	char *root;    /* where v2 is mounted */
 	uv_timer_t *timer;
 	uint64_t delay;
-	uint64_t stamp; /* tells our groups from those of a pid namespace with the same numbers */
+	char prefix[CGROUP_PREFIX_ROOM];
 	LIST_HEAD(, cgroup) groups;
+
+	/* cgroup_tree.c */
+	char *tree_place; /* our own group in v2, or NULL */
+	uint64_t trees_made;
+	struct cgroup_tree_list spare, taken, left, lingering;
+	unsigned spare_count;
+	uv_timer_t *looks;
+	uint64_t lingering_due; /* uv_now()'s milliseconds */
 };
 
 /* What the kernel calls it. */
 const char *cgroup_controller(enum cgroup_kind kind);
 
-/* Fills in places, unified and root. Result: 0, open(2)'s errno. */
+/* Fills in places, unified, root and tree_place. Result: 0, open(2)'s errno. */
 int cgroups_find_places(struct cgroups *cgroups, const char *mountinfo, const char *membership);
+void cgroups_free_places(struct cgroups *cgroups);
+
+/* Removes the empty groups of keepers that have ended, and of this one when it is told to. */
+void cgroups_sweep_places(const struct cgroups *cgroups, bool own);
+/* Result: 0; -ESRCH when there is no such process. */
+int cgroup_prefix(pid_t keeper, char prefix[static CGROUP_PREFIX_ROOM]);
 
 /* directory/name; NULL without memory. The caller frees it. */
 char *cgroup_join(const char *directory, const char *name);

@@ -2,7 +2,7 @@
  * descent: all that descends from a managed process, found in /proc and signalled.
  *
  * A descendant is found by the chain of parents; one whose parent has ended is the keeper's child by then and is found by its
- * session, or by $PROCFS_MP_ID in its environment when it runs as the same user; and whoever is in the process's own cgroup is one.
+ * session, or by $PROCFS_MP_ID in its environment when it runs as the same user; and whoever is in the process's own cgroups is one.
  * It can take a while: for a thread of the pool, not for the loop. Must not know: processes as users see them, files.
  */
 #ifndef PROCFS_MP_DESCENT_H

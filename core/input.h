@@ -1,6 +1,6 @@
 /*
- * input: the standard input of a process that keeps it open: a pipe. What was written before the start goes in first, then who
- * writes while it runs, each as fast as the program reads.
+ * input: the standard input of a process that keeps it open: a pipe. What was written before the start goes in first,
+ * then who writes while it runs, each as fast as the program reads.
  *
  * A callback must not remove the process.
  * Must not know: FUSE, who waits.
@@ -44,7 +44,8 @@ void input_end(struct process *process);
 
 /* Before the first input_write of a write. Result: 0; -EPIPE with a sentence: eof came before it. */
 int input_check(const struct input *input, struct refusal *why);
-/* SIGPIPE is to be ignored by the process. Result: bytes taken; -EAGAIN: there is no room, wait; -EPIPE with a sentence: nobody reads any more. */
+/* SIGPIPE is to be ignored by the process. Result: bytes taken; -EAGAIN: there is no room, wait; -EPIPE with a
+ * sentence: nobody reads any more. */
 ssize_t input_write(struct input *input, const char *bytes, size_t size, struct refusal *why);
 void input_wait(struct input *input, struct waiter *waiter);
 /* True when a write would not wait now; otherwise the observer is called when one may not. */

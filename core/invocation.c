@@ -7,36 +7,6 @@
 
 #include "core/terms.h"
 
-static const char DEFAULT_PATH[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-static void strings_add(struct strings *strings, const char *string)
-{
-	text_append(&strings->bytes, string, strlen(string) + 1);
-	strings->count++;
-}
-
-/* The pointers are made last, when the bytes move no more. */
-static int strings_seal(struct strings *strings)
-{
-	if (text_status(&strings->bytes))
-		return -ENOMEM;
-	strings->vector = calloc(strings->count + 1, sizeof *strings->vector);
-	if (!strings->vector)
-		return -ENOMEM;
-	const char *next = strings->bytes.data;
-	for (size_t i = 0; i < strings->count; i++) {
-		strings->vector[i] = next;
-		next += strlen(next) + 1;
-	}
-	return 0;
-}
-
-static void strings_finish(struct strings *strings)
-{
-	text_finish(&strings->bytes);
-	free(strings->vector);
-}
-
 /* One line of a text value: *line and its end; false behind the last. */
 static bool next_line(const struct value *value, const char **line, const char **end)
 {
@@ -77,7 +47,7 @@ static bool is_ours(const char *entry)
 }
 
 /* Within `env` the last line about a variable wins: it is the one that no later line overrides. */
-static void add_own_lines(struct strings *out, const struct value *env)
+static void add_own_lines(struct vector *out, const struct value *env)
 {
 	const char *line = NULL, *end = NULL;
 	while (next_line(env, &line, &end)) {
@@ -90,7 +60,7 @@ static void add_own_lines(struct strings *out, const struct value *env)
 	}
 }
 
-static void add_default(struct strings *out, const struct value *env, const char *key, const char *value)
+static void add_default(struct vector *out, const struct value *env, const char *key, const char *value)
 {
 	struct text entry = {0};
 	text_printf(&entry, "%s=%s", key, value);
@@ -98,7 +68,7 @@ static void add_default(struct strings *out, const struct value *env, const char
 	if (!string)
 		out->bytes.failed = true;
 	else if (!is_overridden(env, string))
-		strings_add(out, string);
+		vector_add(out, string);
 	free(string);
 }
 
@@ -114,11 +84,11 @@ static const char *find_variable(char *const *environment, const char *key)
 static int build_environment(struct invocation *out, const struct process *process,
 			     const struct surroundings *from, const struct account *account)
 {
-	struct strings *environment = &out->environment;
+	struct vector *environment = &out->environment;
 	const struct value *env = &process->configuration.env;
 	if (account) {
 		const char *lang = find_variable(from->environment, "LANG");
-		add_default(environment, env, "PATH", DEFAULT_PATH);
+		add_default(environment, env, "PATH", VECTOR_DEFAULT_PATH);
 		add_default(environment, env, "HOME", account->home);
 		add_default(environment, env, "USER", account->name);
 		add_default(environment, env, "LOGNAME", account->name);
@@ -127,7 +97,7 @@ static int build_environment(struct invocation *out, const struct process *proce
 	} else {
 		for (char *const *entry = from->environment; *entry; entry++)
 			if (!is_overridden(env, *entry) && !is_ours(*entry))
-				strings_add(environment, *entry);
+				vector_add(environment, *entry);
 	}
 	add_own_lines(environment, env);
 	text_printf(&environment->bytes, "PROCFS_MP=%s", from->mountpoint);
@@ -135,27 +105,7 @@ static int build_environment(struct invocation *out, const struct process *proce
 	text_printf(&environment->bytes, "PROCFS_MP_ID=%" PRIu64, process->id);
 	text_append(&environment->bytes, "", 1);
 	environment->count += 2;
-	return strings_seal(environment);
-}
-
-static void add_path(struct strings *out, const char *directory, size_t size, const char *name)
-{
-	text_append(&out->bytes, directory, size);
-	if (size && directory[size - 1] != '/')
-		text_append(&out->bytes, "/", 1);
-	strings_add(out, name);
-}
-
-/* execvp(3)'s search; an empty element is the process's own directory. */
-static void add_search(struct strings *out, const char *path, const char *name)
-{
-	for (;;) {
-		size_t size = strcspn(path, ":");
-		add_path(out, size ? path : ".", size ? size : 1, name);
-		if (!path[size])
-			return;
-		path += size + 1;
-	}
+	return vector_seal(environment);
 }
 
 static bool is_executable_image(const struct value *run)
@@ -178,31 +128,31 @@ static void choose_program(struct invocation *out, const struct process *process
 		}
 		bool image = is_executable_image(&c->run);
 		if (!image)
-			strings_add(&out->arguments, "/bin/sh");
-		strings_add(&out->candidates, image ? path : "/bin/sh");
-		strings_add(&out->arguments, path);
+			vector_add(&out->arguments, "/bin/sh");
+		vector_add(&out->candidates, image ? path : "/bin/sh");
+		vector_add(&out->arguments, path);
 		free(path);
 		return;
 	}
 	const char *target = c->target.bytes;
-	strings_add(&out->arguments, target);
+	vector_add(&out->arguments, target);
 	if (*target == '/') {
-		strings_add(&out->candidates, target);
+		vector_add(&out->candidates, target);
 	} else if (strchr(target, '/')) {
-		add_path(&out->candidates, start, strlen(start), target);
+		vector_add_path(&out->candidates, start, strlen(start), target);
 	} else {
-		const char *path = find_variable((char *const *)(uintptr_t)out->environment.vector, "PATH");
+		const char *path = find_variable((char *const *)(uintptr_t)out->environment.strings, "PATH");
 		if (!path)
 			path = find_variable(from->environment, "PATH");
-		add_search(&out->candidates, path ? path : DEFAULT_PATH, target);
+		vector_add_search(&out->candidates, path, target);
 	}
 }
 
-static void add_arguments(struct strings *out, const struct configuration *configuration)
+static void add_arguments(struct vector *out, const struct configuration *configuration)
 {
 	const char *word = NULL;
 	while ((word = words_next(&configuration->args, word)))
-		strings_add(out, word);
+		vector_add(out, word);
 	const char *line = NULL, *end = NULL;
 	while (next_line(&configuration->kwargs, &line, &end)) {
 		text_append(&out->bytes, "--", 2);
@@ -256,10 +206,10 @@ int invocation_init(struct invocation *out, const struct process *process, const
 		choose_program(out, process, from, start);
 		add_arguments(&out->arguments, c);
 		out->directory = choose_directory(&c->cwd, start);
-		error = strings_seal(&out->candidates);
+		error = vector_seal(&out->candidates);
 	}
 	if (!error)
-		error = out->directory ? strings_seal(&out->arguments) : -ENOMEM;
+		error = out->directory ? vector_seal(&out->arguments) : -ENOMEM;
 	if (error) {
 		invocation_finish(out);
 		return error;
@@ -269,16 +219,16 @@ int invocation_init(struct invocation *out, const struct process *process, const
 	if (process->owner == 0)
 		out->spec.flags |= LAUNCH_RAISES;
 	out->spec.cwd = out->directory;
-	out->spec.candidates = out->candidates.vector;
-	out->spec.argv = out->arguments.vector;
-	out->spec.envp = out->environment.vector;
+	out->spec.candidates = out->candidates.strings;
+	out->spec.argv = out->arguments.strings;
+	out->spec.envp = out->environment.strings;
 	return 0;
 }
 
 void invocation_finish(struct invocation *invocation)
 {
-	strings_finish(&invocation->candidates);
-	strings_finish(&invocation->arguments);
-	strings_finish(&invocation->environment);
+	vector_finish(&invocation->candidates);
+	vector_finish(&invocation->arguments);
+	vector_finish(&invocation->environment);
 	free(invocation->directory);
 }

@@ -10,7 +10,7 @@
 #include "core/account.h"
 #include "core/launch.h"
 #include "core/process.h"
-#include "core/text.h"
+#include "core/vector.h"
 
 /* What the mount itself was started with. All strings stay the owner's. */
 struct surroundings {
@@ -23,20 +23,14 @@ struct surroundings {
 	gid_t gid;
 };
 
-/* Strings in one piece of memory, and the vector that points into it. */
-struct strings {
-	struct text bytes;
-	size_t count;
-	const char **vector;
-};
-
 struct invocation {
 	struct launch_spec spec; /* points into the rest; stream descriptors are -1 */
-	struct strings candidates, arguments, environment;
+	struct vector candidates, arguments, environment;
 	char *directory;
 };
 
-/* The user that a process of that owner runs as: true when it is another one than the mount's, whose account must be looked up. */
+/* The user that a process of that owner runs as: true when it is another one than the mount's, whose account must be
+ * looked up. */
 bool invocation_needs_account(const struct process *process, const struct surroundings *from);
 
 /* The mask that it will start with: its own, the mount's, or 022 for another user than the mount's. */

@@ -1,6 +1,7 @@
 #include "core/keeper.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/badness.h"
 #include "core/launchers.h"
 #include "core/message.h"
 #include "core/revival.h"
@@ -17,6 +19,7 @@ enum {
 	KEEPER_BATCH = 128,  /* ends reaped before they are told */
 	KEEPER_KILL_MS = 5000,
 	KEEPER_TICK_MS = 20, /* between looks at what sends no signal */
+	KEEPER_SPARE_FDS = 512,   /* for what launches need at once, beside what is held */
 	KEEPER_UPGRADE_MS = 8000, /* in which the installed program must be ready */
 };
 
@@ -78,7 +81,17 @@ static void record_end(struct reaping *reaping, struct ptable_ref ref, const sig
 	reaping->ended[reaping->ended_count++] = ref;
 }
 
-/* Result: false when nobody has ended. Children before their exec are not seen (launch.h). */
+/* A child was stopped or goes on: no end, nothing in the table. */
+static void pass_on(const struct reaping *reaping, siginfo_t *info)
+{
+	struct message message = { .kind = info->si_code == CLD_CONTINUED ? MESSAGE_CONTINUED : MESSAGE_PAUSED };
+
+	if (reaping->socket_fd >= 0 && ptable_find_pid(reaping->table, info->si_pid, &message.ref))
+		message_send(reaping->socket_fd, &message);
+	waitid(P_PID, (id_t)info->si_pid, info, WSTOPPED | WCONTINUED | WNOHANG);
+}
+
+/* Result: false when nothing has happened to anybody. Children before their exec are not seen (launch.h). */
 static bool reap_one(struct reaping *reaping)
 {
 	struct rusage usage;
@@ -86,8 +99,13 @@ static bool reap_one(struct reaping *reaping)
 	struct ptable_ref ref;
 
 	/* The system call, because waitid(3) has no rusage. */
-	if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, &usage) < 0 || info.si_pid == 0)
+	if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT, &usage) < 0 ||
+	    info.si_pid == 0)
 		return false;
+	if (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED || info.si_code == CLD_TRAPPED) {
+		pass_on(reaping, &info);
+		return true;
+	}
 	if (info.si_pid == reaping->server) {
 		reaping->server_status = wait_status(&info);
 		reaping->server_ended = true;
@@ -164,6 +182,23 @@ static void keeper_choose_signals(const struct keeper *keeper, sigset_t *out)
 	sigaddset(&left_alone, SIGINT);
 	sigaddset(&left_alone, SIGQUIT);
 	pthread_sigmask(SIG_BLOCK, &left_alone, NULL);
+}
+
+/* Whoever dies by lack of memory or descriptors, the keeper should be the last: all others can be had again. */
+static void keeper_guard(const struct keeper *keeper)
+{
+	struct rlimit limit;
+
+	if (!keeper->origin)
+		return;
+	if (badness_lower())
+		keeper->origin->badness[0] = '\0';
+	limit = keeper->origin->nofile;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) || getrlimit(RLIMIT_NOFILE, &limit))
+		limit = keeper->origin->nofile;
+	if (keeper->holdings)
+		holdings_set_limit(keeper->holdings, limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur - KEEPER_SPARE_FDS);
 }
 
 /* The life of the keeper: of servers, one after the other. */
@@ -320,7 +355,10 @@ static void life_take_signal(struct life *life, int number)
 
 int keeper_run(struct keeper *keeper, int *status)
 {
-	const struct launchers_setup setup = { keeper->table, keeper->socket_fd, keeper->command, keeper->holdings };
+	const struct launchers_setup setup = {
+		.table = keeper->table, .socket_fd = keeper->socket_fd, .command = keeper->command,
+		.origin = keeper->origin, .holdings = keeper->holdings,
+	};
 	struct life life = {
 		.keeper = keeper,
 		.reaping = { .table = keeper->table, .socket_fd = keeper->socket_fd, .server = keeper->server },
@@ -328,6 +366,7 @@ int keeper_run(struct keeper *keeper, int *status)
 	int error;
 
 	keeper_choose_signals(keeper, &life.signals);
+	keeper_guard(keeper);
 	error = launchers_create(&setup, &life.launchers);
 	if (error)
 		return error;

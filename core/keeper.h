@@ -9,6 +9,7 @@
 #define PROCFS_MP_KEEPER_H
 
 #include "core/holdings.h"
+#include "core/launch.h"
 #include "core/ptable.h"
 
 /* Which program becomes a server. */
@@ -39,6 +40,7 @@ struct keeper {
 	pid_t server;   /* its child */
 	const struct launch_spec *command; /* run at once as entry PTABLE_COMMAND, or NULL */
 	struct holdings *holdings; /* NULL: nothing is held */
+	struct launch_origin *origin; /* what it was before the keeper guarded itself: for its children; NULL: it doesn't */
 
 	/* Executes a server, which gets server_socket_fd and what is held; the descriptor stays the keeper's.
 	 * Result: 0 and *out, or -errno. NULL: a server that dies ends the mount. */

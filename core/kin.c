@@ -105,6 +105,26 @@ int kin_environment_number(pid_t pid, const char *name, uint64_t *out)
 	return error;
 }
 
+int kin_group(pid_t pid, char *name, size_t room)
+{
+	char buffer[4096];
+	int error = read_small(pid, "cgroup", buffer, sizeof buffer);
+	if (error)
+		return error;
+	char *path = !strncmp(buffer, "0::", 3) ? buffer : strstr(buffer, "\n0::");
+	if (!path)
+		return -ENOENT;
+	path = strchr(path, '/');
+	if (!path)
+		return -ENOENT;
+	path[strcspn(path, "\n")] = '\0';
+	const char *last = strrchr(path, '/') + 1;
+	if (strlen(last) >= room)
+		return -ENOENT;
+	strcpy(name, last);
+	return 0;
+}
+
 bool kin_has_open(pid_t pid, const char *name)
 {
 	char directory[64];

@@ -1,12 +1,13 @@
 /*
  * kin: what /proc says of a process's place among the others.
  *
- * Owns: reading /proc/PID/stat and environ. Must not know: managed processes.
+ * Owns: reading /proc/PID/stat, environ and cgroup. Must not know: managed processes.
  */
 #ifndef PROCFS_MP_KIN_H
 #define PROCFS_MP_KIN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -29,6 +30,9 @@ int kin_user(pid_t pid, uid_t *out);
 /* The number in variable `name` of the environment that the process began with.
  * Result: 0 and *out; -ENOENT without one; -EACCES, -ESRCH when it can't be read. */
 int kin_environment_number(pid_t pid, const char *name, uint64_t *out);
+
+/* The last part of the path of its group in cgroup v2. Result: 0, and a string that ends within room; -ENOENT, -ESRCH. */
+int kin_group(pid_t pid, char *name, size_t room);
 
 /* True when the process has something open whose path, as it sees it, ends in /NAME. Reads links only, so it never calls into
  * a filesystem. */

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clone.h"
+
 /*
  * Everything named child_ runs between clone and exec, most often in the memory of its suspended parent:
  * no malloc, no lock, no stdio, nothing that knows about threads. glibc's set*id functions do (they signal
@@ -93,7 +95,7 @@ static int child_enter_cgroups(const struct launch_child *child)
 {
 	const char *const *cgroups = child->spec->cgroups;
 
-	for (int32_t i = 0; cgroups && cgroups[i]; i++) {
+	for (int32_t i = child->spec->flags & LAUNCH_INTO_GROUP ? 1 : 0; cgroups && cgroups[i]; i++) {
 		int fd = open(cgroups[i], O_WRONLY | O_CLOEXEC);
 		int error = fd < 0 || write(fd, "0", 1) != 1 ? -errno : 0;
 
@@ -142,6 +144,8 @@ static int child_set_limits(const struct launch_child *child)
 	const struct launch_terms *terms = child->spec->terms;
 	int error = 0;
 
+	if (child->spec->origin)
+		setrlimit(RLIMIT_NOFILE, &child->spec->origin->nofile);
 	if (!terms)
 		return 0;
 	if (terms->has_nice && !(child->spec->flags & LAUNCH_RAISES))
@@ -381,8 +385,11 @@ static int child_main(void *argument)
 		{ LAUNCH_STEP_EXEC, child_exec },
 	};
 	const struct launch_child *child = argument;
+	const struct launch_origin *origin = child->spec->origin;
 
 	ptable_bind_pid(child->table, atomic_load(&child->entry->pid), child->index);
+	if (origin && *origin->badness)
+		badness_set(origin->badness);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		int error = steps[i].take(child);
 
@@ -400,18 +407,23 @@ static int child_main(void *argument)
 static pid_t launch_clone(struct launch_child *child)
 {
 	char stack[LAUNCH_STACK] __attribute__((aligned(16)));
-	int flags = CLONE_VFORK | CLONE_PARENT_SETTID;
+	const struct launch_spec *spec = child->spec;
+	const struct clone_call call = {
+		.flags = CLONE_VFORK | CLONE_PARENT_SETTID | (spec->flags & LAUNCH_AS_USER ? 0 : CLONE_VM),
+		.main = child_main,
+		.argument = child,
+		.stack = stack,
+		.stack_size = sizeof(stack),
+		.pid = (pid_t *)&child->entry->pid,
+		.group = spec->flags & LAUNCH_INTO_GROUP && spec->cgroups ? spec->cgroups[0] : NULL,
+	};
 	uint64_t before;
 	pid_t pid;
-	int error;
 
-	if (!(child->spec->flags & LAUNCH_AS_USER))
-		flags |= CLONE_VM;
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &launch_full_mask, &before, LAUNCH_MASK_SIZE);
-	pid = clone(child_main, stack + sizeof(stack), flags, child, &child->entry->pid);
-	error = errno;
+	pid = clone_child(&call);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, LAUNCH_MASK_SIZE);
-	return pid < 0 ? -error : pid;
+	return pid;
 }
 
 /* __WNOTHREAD: if the child was reaped meanwhile, its pid could already be another launcher's child. */

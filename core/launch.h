@@ -9,6 +9,9 @@
 #ifndef PROCFS_MP_LAUNCH_H
 #define PROCFS_MP_LAUNCH_H
 
+#include <sys/resource.h>
+
+#include "core/badness.h"
 #include "core/ptable.h"
 
 enum {
@@ -19,6 +22,8 @@ enum {
 	LAUNCH_FOREGROUND = 1 << 1,
 	/* Its terms are the superuser's: they are prepared before it becomes another user. */
 	LAUNCH_RAISES = 1 << 2,
+	/* The first of its cgroups is a directory that it begins in when it can, and else nowhere special. */
+	LAUNCH_INTO_GROUP = 1 << 3,
 };
 
 enum { LAUNCH_LIMITS_MAX = 16 };
@@ -40,7 +45,7 @@ struct launch_terms {
 /* Where the child's stdout or stderr leads. */
 enum launch_to {
 	LAUNCH_TO_FD,        /* the spec's descriptor */
-	LAUNCH_TO_FILE,      /* `path`, opened by the child after it has become its user, relative to its cwd; made when missing */
+	LAUNCH_TO_FILE,      /* `path`, relative to the child's cwd, opened as its user; made when missing */
 	LAUNCH_TO_OTHER,     /* where the other one leads */
 	LAUNCH_TO_INHERITED, /* descriptor `number` of a program; the spec's descriptor is its pidfd */
 	LAUNCH_TO_COUNT,
@@ -52,6 +57,12 @@ struct launch_output {
 	const char *path;
 };
 
+/* What the caller has changed of itself and no child shall have. */
+struct launch_origin {
+	char badness[BADNESS_ROOM]; /* empty: unchanged */
+	struct rlimit nofile;
+};
+
 struct launch_spec {
 	uint32_t flags;
 	uid_t uid;
@@ -60,15 +71,16 @@ struct launch_spec {
 	const gid_t *groups;
 	mode_t umask;
 	const char *cwd;                /* entered after the child has become its user; NULL: the caller's */
-	const char *const *candidates;  /* paths tried in turn, as execvp(3) tries PATH, but ENOEXEC is an error; NULL ends */
+	const char *const *candidates;  /* tried in turn, as execvp(3) tries PATH, but ENOEXEC is an error; NULL ends */
 	const char *const *argv;        /* NULL ends */
 	const char *const *envp;        /* NULL ends */
 	const struct launch_terms *terms; /* NULL: none */
-	const char *const *cgroups;     /* files that it writes 0 to, before it becomes its user; NULL ends, NULL: none */
+	const char *const *cgroups;     /* files it writes 0 to, before it becomes its user; NULL ends, NULL: none */
 	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null; stay the caller's */
 	int held_fds[2]; /* not for the child: what the keeper is to hold of its stdout and stderr (core/holdings); 0: none */
 	struct launch_output outputs[2]; /* stdout, stderr; never both to the other */
 	pid_t inherit_pid;      /* of the program that INHERITED is about */
+	const struct launch_origin *origin; /* NULL: nothing */
 	uint64_t mount_device;  /* nothing is inherited that lies there: -EINVAL; 0: none */
 };
 

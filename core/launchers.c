@@ -19,6 +19,7 @@ struct launchers {
 	pthread_mutex_t mutex;
 	pthread_cond_t left;    /* or parked */
 	pthread_cond_t resumed; /* or leaving */
+	struct launch_origin origin;
 	struct launchers_setup setup; /* the first thread takes the command */
 	unsigned count, idle;
 	unsigned parked; /* of the idle: wait for a socket */
@@ -129,8 +130,12 @@ static void launcher_runs_command(struct launchers *launchers)
 	pthread_mutex_unlock(&launchers->mutex);
 	if (!command)
 		return;
-	if (ptable_step(launchers->setup.table, ref, PTABLE_FREE, PTABLE_LAUNCHING))
-		launcher_reports(launchers, ref, launch_run(command, launchers->setup.table, ref));
+	if (ptable_step(launchers->setup.table, ref, PTABLE_FREE, PTABLE_LAUNCHING)) {
+		struct launch_spec spec = *command;
+
+		spec.origin = launchers->setup.origin;
+		launcher_reports(launchers, ref, launch_run(&spec, launchers->setup.table, ref));
+	}
 	launcher_becomes_idle(launchers);
 }
 
@@ -186,8 +191,10 @@ static void launcher_pauses(struct launchers *launchers)
 
 static void launcher_launches(struct launchers *launchers, struct message_received_launch *launch)
 {
-	int result = launch_run(&launch->spec, launchers->setup.table, launch->ref);
+	int result;
 
+	launch->spec.origin = launchers->setup.origin;
+	result = launch_run(&launch->spec, launchers->setup.table, launch->ref);
 	/* Before the report: who reads it may wait for the streams to be closed everywhere. */
 	message_received_launch_finish(launch);
 	launcher_reports(launchers, launch->ref, result);
@@ -250,6 +257,10 @@ static struct launchers *launchers_allocate(const struct launchers_setup *setup)
 	if (!launchers)
 		return NULL;
 	launchers->setup = *setup;
+	if (setup->origin) {
+		launchers->origin = *setup->origin;
+		launchers->setup.origin = &launchers->origin;
+	}
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&launchers->left, &attributes);

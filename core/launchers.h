@@ -21,6 +21,7 @@ struct launchers_setup {
 	struct ptable *table;
 	int socket_fd; /* where launches come from and go to be reported; stays the caller's */
 	const struct launch_spec *command; /* run at once as entry PTABLE_COMMAND, or NULL */
+	const struct launch_origin *origin; /* for every launch, copied; NULL: nothing */
 	struct holdings *holdings; /* what comes to be held; NULL: nothing is */
 };
 

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/cgroup_tree.h"
 #include "core/journal.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
@@ -47,6 +48,16 @@ static struct process *by_environment(struct manager *manager, const struct call
 	return process && process->state == PROCESS_RUNNING && terms_user(process) == caller->uid ? process : NULL;
 }
 
+/* One that has neither parents nor such an environment any more is still in its process's control group. */
+static struct process *by_group(struct manager *manager, const struct caller *caller)
+{
+	struct cgroup_tree *tree = manager->cgroups ? cgroup_tree_around(manager->cgroups, caller->pid) : NULL;
+	if (!tree || !tree->holder)
+		return NULL;
+	struct process *process = (struct process *)(void *)((char *)tree->holder - offsetof(struct process, tree));
+	return process->state == PROCESS_RUNNING ? process : NULL;
+}
+
 /* Nothing that began before the oldest process of ours can descend from one: the walk ends there. */
 static uint64_t oldest_start(const struct manager *manager)
 {
@@ -65,8 +76,10 @@ static struct process *walk(struct manager *manager, const struct caller *caller
 		kin_process_of(caller->pid, &pid);
 	uint64_t oldest = oldest_start(manager);
 	for (int depth = 0; depth < ANCESTORS_MAX && pid > 1; depth++) {
-		if (pid == manager->keeper_pid)
-			return by_environment(manager, caller);
+		if (pid == manager->keeper_pid) {
+			struct process *named = by_environment(manager, caller);
+			return named ? named : by_group(manager, caller);
+		}
 		if (session && !*session)
 			*session = session_by_pid(manager, pid);
 		struct kin kin;

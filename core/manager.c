@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/capture.h"
+#include "core/cgroup_tree.h"
 #include "core/journal.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
@@ -141,6 +142,8 @@ int manager_create(const struct manager_config *config, struct manager **out)
 		free(manager);
 		return error;
 	}
+	if (config->groups && manager_cgroups(manager))
+		cgroup_trees_begin(manager->cgroups);
 	*out = manager;
 	return 0;
 }
@@ -185,7 +188,7 @@ void manager_raise(struct manager *manager, const struct process *process, enum 
 		manager->config.on_event(manager->config.context, process, event, when);
 }
 
-static void raise_now(struct manager *manager, const struct process *process, enum manager_event event)
+void manager_raise_now(struct manager *manager, const struct process *process, enum manager_event event)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -368,7 +371,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 	int error = manager_check_remove(process, why);
 	if (error)
 		return error;
-	raise_now(manager, process, MANAGER_REMOVED);
+	manager_raise_now(manager, process, MANAGER_REMOVED);
 	if (manager->config.journal) {
 		journal_remove(manager->config.journal, RECORD_PROCESS, process->id);
 		journal_remove(manager->config.journal, RECORD_CONFIGURATION, process->id);
@@ -380,6 +383,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 		roster_pack(manager);
 	HASH_DELETE(by_directory, manager->directories, process);
 	LIST_REMOVE(process, sibling);
+	cgroup_tree_disown(&process->tree);
 	lineage_release(manager, &process->children, process->owner);
 	observers_tell(&process->observers);
 	capture_end(process, -ESRCH);
@@ -464,7 +468,7 @@ int manager_reset(struct manager *manager, struct process *process, struct refus
 		return error;
 	hold_forget(manager, process->id, HOLD_OF_RUNS);
 	restart_reset(process);
-	raise_now(manager, process, MANAGER_RESET);
+	manager_raise_now(manager, process, MANAGER_RESET);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /*
  * manager: the set of managed processes and every verb.
  *
- * Owns: the processes by id, directory and pid; who is whose parent; sessions; authentication keys; the conversation with
- * the keeper; the end of the mount. The only core header that fs/ needs for work.
+ * Owns: the processes by id, directory and pid; who is whose parent; sessions; authentication keys; the conversation
+ * with the keeper; the end of the mount. The only core header that fs/ needs for work.
  * Must not know: FUSE, file names.
  *
  * One thread: the loop's. Callbacks come from the loop, never from inside the call that asked.
@@ -21,8 +21,8 @@
 
 struct manager;
 
-/* Who asks: pid is the kernel's thread id of the caller, 0 when it is in another pid namespace. `why` takes the sentence
- * of a refusal and may be NULL. */
+/* Who asks: pid is the kernel's thread id of the caller, 0 when it is in another pid namespace. `why` takes the
+ * sentence of a refusal and may be NULL. */
 struct caller {
 	pid_t pid;
 	uid_t uid;
@@ -31,7 +31,8 @@ struct caller {
 };
 
 /* What has changed. */
-enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_REMOVED, MANAGER_RESET };
+enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_REMOVED, MANAGER_RESET, MANAGER_PAUSED,
+		     MANAGER_CONTINUED };
 
 struct manager_config {
 	uv_loop_t *loop;
@@ -39,8 +40,10 @@ struct manager_config {
 	struct holdings *holdings; /* what the keeper holds for us; NULL: nothing */
 	int socket_fd; /* to the keeper; the manager closes it */
 	const struct surroundings *surroundings;
+	bool groups;                       /* each process is in a control group of its own, where one can be made */
 	bool has_command;                  /* its end is the end of the mount */
-	void (*on_finished)(void *context, int error); /* once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE) */
+	/* Once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE). */
+	void (*on_finished)(void *context, int error);
 	/* After the change (MANAGER_REMOVED: before), or NULL. It may not call the manager. */
 	void (*on_event)(void *context, const struct process *process, enum manager_event event, struct timespec when);
 	/* Around every wait of the loop: what has changed is to be kept, and manager_tell() called; NULL: there is no journal. */
@@ -58,9 +61,10 @@ void manager_destroy(struct manager *manager);
 
 /* ---- the set ---- */
 
-/* Makes a process in state INITIAL, owned by the caller and a child of the process that it runs inside.
- * directory NULL: Process-N, N counting every construction.
- * Result: 0 and *out; -EEXIST, -EINVAL (a word that verbs need), -ENAMETOOLONG, -EPERM (a caller that can't own one here), -ENOMEM. */
+/* Makes a process in state INITIAL, owned by the caller and a child of the process that it runs inside. directory NULL:
+ * Process-N, N counting every construction.
+ * Result: 0 and *out; -EEXIST, -EINVAL (a word that verbs need), -ENAMETOOLONG, -EPERM (a caller that can't own one
+ * here), -ENOMEM. */
 int manager_make(struct manager *manager, const struct caller *caller, const char *directory, struct process **out);
 
 /* Result: 0; -EBUSY while it is starting or running. */
@@ -85,8 +89,8 @@ bool manager_may(const struct process *process, const struct caller *caller);
 /* ---- verbs; each checks the state, not the right ---- */
 
 /* Asks for a start; the waiter is told 0 or exec's errno.
- * Result: 0, and the waiter waits; -EALREADY, -EINVAL (nothing to run), -EPERM (inside a daemonic process, or unidentified),
- * -ESHUTDOWN (the mount is ending), -EAGAIN, -ENOMEM, -EMFILE, -E2BIG. */
+ * Result: 0, and the waiter waits; -EALREADY, -EINVAL (nothing to run), -EPERM (inside a daemonic process, or
+ * unidentified), -ESHUTDOWN (the mount is ending), -EAGAIN, -ENOMEM, -EMFILE, -E2BIG. */
 int manager_start(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter);
 
 /* Adds a waiter to a start that is under way. Result: 0; -EALREADY when none is. */
@@ -94,7 +98,8 @@ int manager_await_start(struct process *process, struct waiter *waiter);
 
 /* The sentence of a start that failed is in process->error, before its waiters are told. */
 
-/* Result: 1 when it has ended already, 0 when the waiter waits; -ESRCH before start; -EDEADLK when the caller runs inside of it. */
+/* Result: 1 when it has ended already, 0 when the waiter waits; -ESRCH before start; -EDEADLK when the caller runs
+ * inside of it. */
 int manager_join(struct manager *manager, struct process *process, const struct caller *caller, struct waiter *waiter);
 
 /* The same for who has checked that it may be joined. Result: 1, or 0 when the waiter waits. */
@@ -159,7 +164,8 @@ struct cgroups *manager_cgroups(struct manager *manager);
 
 /* ---- main processes ---- */
 
-/* The caller's program becomes a main process; opening again is the same session. Result: 0 and *out, -EPERM for an unidentified caller, -ESRCH, -ENOMEM. */
+/* The caller's program becomes a main process; opening again is the same session. Result: 0 and *out, -EPERM for an
+ * unidentified caller, -ESRCH, -ENOMEM. */
 int manager_open_session(struct manager *manager, const struct caller *caller, struct session **out);
 /* For who outlives the server: a session by the key that it has for ever, and one more open of it. NULL: it is over. */
 uint64_t manager_session_key(const struct session *session);
@@ -167,8 +173,8 @@ struct session *manager_session(struct manager *manager, uint64_t key);
 void manager_hold_session(struct session *session);
 /* One of the opens of a session is closed. With the last, its daemonic processes are terminated, the others pass to the mount. */
 void manager_close_session(struct manager *manager, struct session *session);
-/* A descriptor was closed by `thread`: ends the session when its opener has no other whose path ends in `name`. In doubt
- * the session goes on: the opener's exit and the last close end it for sure. */
+/* A descriptor was closed by `thread`: ends the session when its opener has no other whose path ends in `name`. In
+ * doubt the session goes on: the opener's exit and the last close end it for sure. */
 void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *name);
 
 /* The mount is ending: daemonic processes are terminated, the others joined; nothing starts any more.

@@ -34,6 +34,7 @@ struct start {
 	struct invocation invocation;
 	struct message_launch message;
 	struct writer writer; /* who wrote start */
+	const char *cgroups[CGROUP_KINDS + 2]; /* that it enters */
 	bool composed; /* invocation and message are to be finished */
 	bool has_turn, waits_for_turn;
 	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
@@ -125,6 +126,8 @@ void hold_release(struct manager *manager);
 void hold_take(struct manager *manager);
 /* start.c: launches that were begun go to the keeper. */
 void start_send(struct manager *manager);
+/* Now. */
+void manager_raise_now(struct manager *manager, const struct process *process, enum manager_event event);
 
 /* Result: the user's record, made when missing; NULL without memory. */
 struct user *manager_user(struct manager *manager, uid_t uid);
@@ -138,6 +141,8 @@ void manager_tell_end(struct manager *manager, struct process *process);
 int start_listen(struct manager *manager);
 void start_stop_listening(struct manager *manager);
 void start_destroy(struct start *start);
+/* A run has ended, or could not be started; its descendants keep the groups while they live. */
+void start_leave_cgroups(struct manager *manager, struct process *process);
 /* Back to INITIAL, and whoever waits for the start is told. */
 void start_fail(struct manager *manager, struct process *process, int error, const char *sentence);
 

@@ -18,6 +18,8 @@ enum message_kind {
 	MESSAGE_STARTED, /* exec succeeded; may come after ENDED, or not at all when ENDED comes */
 	MESSAGE_FAILED,  /* no exec; the entry says why */
 	MESSAGE_ENDED,   /* the entry has the status (PTABLE_COMMAND: the main command's) */
+	MESSAGE_PAUSED,  /* it was stopped by a signal; may come before STARTED, and be lost when there is no room */
+	MESSAGE_CONTINUED, /* and goes on, as PAUSED */
 	MESSAGE_SIGNAL,  /* the keeper was sent `value`: SIGTERM, SIGINT or SIGHUP */
 	/* server to keeper */
 	MESSAGE_HOLD, /* a descriptor to be held */

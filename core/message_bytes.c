@@ -124,8 +124,8 @@ static bool head_is_sound(const struct message_head *head, size_t size)
 			 head->environment_count + head->cgroup_count + has_path(head, 0) + has_path(head, 1);
 
 	return outputs_are_sound(head) && head->kind == MESSAGE_LAUNCH && head->index < PTABLE_CAPACITY && head->index != PTABLE_COMMAND &&
-	       !(head->flags & ~(uint32_t)(LAUNCH_AS_USER | LAUNCH_FOREGROUND | LAUNCH_RAISES)) && !(head->umask & ~0777U) &&
-	       head->streams < 1U << (MESSAGE_STREAMS + MESSAGE_HELD) && head->memory <= 1 && head->has_cwd <= 1 &&
+	       !(head->flags & ~(uint32_t)(LAUNCH_AS_USER | LAUNCH_FOREGROUND | LAUNCH_RAISES | LAUNCH_INTO_GROUP)) &&
+	       !(head->umask & ~0777U) && head->streams < 1U << (MESSAGE_STREAMS + MESSAGE_HELD) && head->memory <= 1 && head->has_cwd <= 1 &&
 	       head->has_terms <= 1 && size >= fixed &&
 	       size <= MESSAGE_LAUNCH_MAX && head->group_count <= MESSAGE_GROUPS_MAX &&
 	       head->group_count * sizeof(gid_t) <= rest &&

@@ -14,10 +14,9 @@ enum {
 	MESSAGE_HELD = 2, /* what is to be held of stdout and stderr */
 };
 
-/* A launch: this; a struct launch_terms if it has terms; group_count gid_t; then strings_size bytes, every string ended by
- * NUL: the cwd if it has one, the paths of outputs to files, candidates, arguments, environment, cgroups. When `memory` is set all
- * of it is in the memfd and this alone, the same, in
- * the message. */
+/* A launch: this; a struct launch_terms if it has terms; group_count gid_t; then strings_size bytes, every string ended
+ * by NUL: the cwd if it has one, the paths of outputs to files, candidates, arguments, environment, cgroups. When
+ * `memory` is set all of it is in the memfd and this alone, the same, in the message. */
 struct message_head {
 	uint32_t kind;
 	uint32_t index;

@@ -68,7 +68,7 @@ void start_fail(struct manager *manager, struct process *process, int error, con
 	process->start = NULL;
 	LIST_REMOVE(process, beginning);
 	process_fail_start(process);
-	cgroups_leave(manager->cgroups, process->id);
+	start_leave_cgroups(manager, process);
 	stopping_on_over(process);
 	process->doomed = 0;
 	process->start_error = error;
@@ -128,18 +128,20 @@ static void on_ended(struct manager *manager, struct process *process)
 	process_set_usage(process, &entry->usage);
 	HASH_DELETE(by_pid, manager->pids, process);
 	stopping_on_over(process);
-	cgroups_leave(manager->cgroups, process->id);
 	manager_raise(manager, process, MANAGER_EXITED, process->ended);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;
 	manager_release(manager, process->launch);
 	lineage_release(manager, &process->children, process->owner);
-	if (!restart_after_end(process))
+	bool over = !restart_after_end(process);
+	cgroups_leave(manager->cgroups, process->id);
+	if (over)
 		manager_tell_end(manager, process);
 }
 
 void manager_tell_end(struct manager *manager, struct process *process)
 {
+	start_leave_cgroups(manager, process);
 	observers_tell(&process->observers);
 	uint64_t id = process->id;
 	capture_end(process, 0);
@@ -163,6 +165,21 @@ static void take_entry(struct manager *manager, struct ptable_ref ref)
 		on_started(manager, process);
 	else if (state == PTABLE_ENDED && (starting || process->state == PROCESS_RUNNING))
 		on_ended(manager, process);
+}
+
+/* It has been executed, also when the launcher's word of it is still on its way. */
+static void take_pause(struct manager *manager, struct ptable_ref ref, bool paused)
+{
+	struct process *process = manager_by_id(manager, ptable_at(manager->config.table, ref.index)->id);
+	enum ptable_state state = ptable_state(manager->config.table, ref);
+	if (!process || process->launch.index != ref.index || process->launch.generation != ref.generation ||
+	    (state != PTABLE_RUNNING && state != PTABLE_LAUNCHING))
+		return;
+	on_started(manager, process);
+	if (process->state != PROCESS_RUNNING || process->paused == paused)
+		return;
+	process->paused = paused;
+	manager_raise_now(manager, process, paused ? MANAGER_PAUSED : MANAGER_CONTINUED);
 }
 
 static void on_command_ended(struct manager *manager)
@@ -193,6 +210,8 @@ void outcome_take(struct manager *manager, const struct message *message)
 {
 	if (message->kind == MESSAGE_SIGNAL)
 		lineage_on_signal(manager, message->value);
+	else if (message->kind == MESSAGE_PAUSED || message->kind == MESSAGE_CONTINUED)
+		take_pause(manager, message->ref, message->kind == MESSAGE_PAUSED);
 	else if (message->ref.index == PTABLE_COMMAND) {
 		if (message->kind != MESSAGE_STARTED)
 			on_command_ended(manager);

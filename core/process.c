@@ -138,6 +138,7 @@ bool process_succeed_start(struct process *process, pid_t pid, struct timespec w
 		return false;
 	process_touch(process);
 	process->state = PROCESS_RUNNING;
+	process->paused = false;
 	process->pid = pid;
 	process->started = when;
 	return true;
@@ -189,6 +190,7 @@ bool process_reset(struct process *process)
 		return false;
 	process_touch(process);
 	process->state = PROCESS_INITIAL;
+	process->resets++;
 	process->doomed = 0;
 	process->start_error = 0;
 	process->stop_wanted = false;

@@ -90,6 +90,7 @@ struct process {
 	enum process_state state;
 	bool daemonic;
 	bool rerun; /* STARTING: not for the first time */
+	bool paused; /* RUNNING: by the keeper's word, for whoever is told of changes */
 	bool stop_wanted; /* it was told to end: no run follows */
 	int doomed; /* STARTING: the signal that will end it as soon as it runs */
 	struct configuration configuration;
@@ -103,6 +104,7 @@ struct process {
 	uint64_t children_made;
 
 	uint32_t run_count;
+	uint32_t resets;
 	struct ptable_ref launch; /* generation 0: not claimed yet */
 	pid_t pid;      /* 0: none yet; kept after the end */
 	int status;     /* ended: as waitpid(2) gives it */
@@ -121,6 +123,7 @@ struct process {
 	char *error; /* the last refusal, NULL: none */
 	int start_error; /* why the last start that was asked for failed, with its sentence in error; 0: it did not */
 	struct start *start; /* STARTING: the manager's */
+	struct cgroup_tree *tree; /* core/cgroup_tree: it and its descendants; NULL: none */
 	struct terms *terms; /* core/terms; NULL: none */
 	struct stopping *stopping; /* core/stopping; NULL: as usual */
 	struct restart *restart; /* NULL: it is not to be run again */

@@ -56,7 +56,7 @@ struct ptable_entry {
 	int32_t step;        /* FAILED: enum launch_step */
 	int32_t status;      /* ENDED: as waitpid(2) gives it */
 	int32_t candidate;   /* FAILED at exec: which candidate the error is about */
-	struct timespec started; /* CLOCK_REALTIME, when exec was begun; the child sets it, so no end can come before it */
+	struct timespec started; /* CLOCK_REALTIME, when exec was begun; set by the child: no end can come before it */
 	struct timespec ended;   /* CLOCK_REALTIME */
 	struct usage usage;      /* ENDED: from the kernel's rusage */
 };

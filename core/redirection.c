@@ -10,6 +10,7 @@
 
 #include "core/kin.h"
 #include "core/manager.h"
+#include "core/restart.h"
 
 enum { INHERIT_UNLESS_SAID = 2 };
 
@@ -58,16 +59,24 @@ static struct launch_output output_of(const struct process *process, int which)
 	return output;
 }
 
-static bool is_inherited(const struct process *process)
+bool redirection_is_inherited(const struct process *process)
 {
 	return output_of(process, 0).to == LAUNCH_TO_INHERITED || output_of(process, 1).to == LAUNCH_TO_INHERITED;
+}
+
+int redirection_refuse_restart(struct refusal *why)
+{
+	return refuse(why, EINVAL, "inherit and restart do not go together: the program that wrote start may be gone by the next "
+				   "run; let the stream lead to a file, or write no to restart");
 }
 
 int redirection_check(const struct process *process, const struct caller *caller)
 {
 	if (output_of(process, 0).to == LAUNCH_TO_OTHER && output_of(process, 1).to == LAUNCH_TO_OTHER)
 		return refuse(caller->why, EINVAL, "stdout_to and stderr_to lead to each other: one of them must lead elsewhere");
-	if (is_inherited(process) && caller->uid != process->owner)
+	if (redirection_is_inherited(process) && restart_policy(process) != RESTART_NO)
+		return redirection_refuse_restart(caller->why);
+	if (redirection_is_inherited(process) && caller->uid != process->owner)
 		return refuse(caller->why, EPERM, "inherit takes a descriptor of the directory's owner only, and this program is not theirs");
 	return 0;
 }
@@ -75,10 +84,8 @@ int redirection_check(const struct process *process, const struct caller *caller
 int redirection_keep_writer(const struct process *process, const struct caller *caller, struct writer *out)
 {
 	*out = (struct writer){0};
-	if (!is_inherited(process))
+	if (!redirection_is_inherited(process))
 		return 0;
-	if (caller->pid <= 0)
-		return refuse(caller->why, ESRCH, "a restart has no program whose descriptor it could inherit");
 	pid_t pid;
 	int error = kin_process_of(caller->pid, &pid);
 	int fd = error ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);

@@ -26,8 +26,14 @@ struct writer {
  * Result: 0 and *out; -EINVAL with a sentence. */
 int redirection_parse(const char *words, int which, struct launch_output *out, struct refusal *why);
 
-/* Whether the process can be started so by this caller. Result: 0; -EINVAL (the two lead to each other), -EPERM (inherit, from
- * another user's program), with a sentence. */
+/* Whether one of the streams leads to a descriptor of the program that writes start: for one run alone, which is all that this
+ * program is sure to be there for. */
+bool redirection_is_inherited(const struct process *process);
+/* Result: -EINVAL, with the sentence that such a process is not run again. */
+int redirection_refuse_restart(struct refusal *why);
+
+/* Whether the process can be started so by this caller. Result: 0; -EINVAL (the two lead to each other; inherit, and it is to be
+ * run again), -EPERM (inherit, from another user's program), with a sentence. */
 int redirection_check(const struct process *process, const struct caller *caller);
 
 /* Result: 0 and *out, {0} when nothing is inherited (redirection_forget_writer closes); -ESRCH, -EMFILE, -ENOMEM with a sentence. */

@@ -1,8 +1,8 @@
 /*
  * restart: whether and when a process runs again after a run has ended.
  *
- * Owns: the policy, the growing delay, the count and the reason. A run that was ended on purpose (a verb, or the end of its
- * main process or of the mount) is never followed by another. Must not know: how a launch is done, FUSE.
+ * Owns: the policy, the growing delay, the count and the reason. A run that was ended on purpose (a verb, or the end of
+ * its main process or of the mount) is never followed by another. Must not know: how a launch is done, FUSE.
  */
 #ifndef PROCFS_MP_RESTART_H
 #define PROCFS_MP_RESTART_H
@@ -28,8 +28,8 @@ int restart_set_policy(struct manager *manager, struct process *process, enum re
 /* From one delay to the next, in milliseconds; 0 is before the first. */
 unsigned restart_next_delay(unsigned before_ms);
 
-/* What people are told: how often it was run again, why the last time (NULL: never), and in how many seconds the next run
- * is due, negative when none is. */
+/* What people are told: how often it was run again, why the last time (NULL: never), and in how many seconds the next
+ * run is due, negative when none is. */
 unsigned restart_count(const struct process *process);
 const char *restart_reason(const struct process *process);
 double restart_due(const struct process *process);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/capture.h"
+#include "core/cgroup_tree.h"
 #include "core/input.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
@@ -198,22 +199,51 @@ static void close_streams(struct launch_spec *spec)
 	}
 }
 
+void start_leave_cgroups(struct manager *manager, struct process *process)
+{
+	cgroups_leave(manager->cgroups, process->id);
+	if (process->state != PROCESS_BETWEEN)
+		cgroup_tree_leave(manager->cgroups, process->tree);
+}
+
 static void describe_composing(int error, struct refusal *why)
 {
 	refuse(why, -error, "cannot prepare the process: %s", strerror(-error));
 }
 
-static int enter_cgroup(struct manager *manager, struct process *process, struct launch_spec *spec, struct refusal *why)
+/* Every run of a process is in the same one. */
+static struct cgroup_tree *tree_of(struct manager *manager, struct process *process)
 {
-	struct cgroup *group;
-	if (!process->terms || cgroup_wish_is_empty(&process->terms->wish))
-		return 0;
-	if (!manager_cgroups(manager))
-		return -ENOMEM;
-	int error = cgroups_make(manager->cgroups, process->id, process->run_count, &process->terms->wish, &group, why);
-	if (!error)
-		spec->cgroups = (const char *const *)group->entries;
-	return error;
+	if (process->tree && process->tree->left)
+		cgroup_tree_disown(&process->tree);
+	if (manager->config.groups && !process->tree && manager_cgroups(manager))
+		cgroup_tree_take(manager->cgroups, &process->tree);
+	return process->tree;
+}
+
+/* Limits of cgroup v2 make a group that is as good as the one without. */
+static int enter_cgroups(struct start *start, struct launch_spec *spec, struct refusal *why)
+{
+	struct manager *manager = start->manager;
+	struct process *process = start->process;
+	struct cgroup *limits = NULL;
+	size_t count = 0;
+	int error = 0;
+	if (process->terms && !cgroup_wish_is_empty(&process->terms->wish))
+		error = manager_cgroups(manager) ? cgroups_make(manager->cgroups, process->id, process->run_count,
+								&process->terms->wish, &limits, why) : -ENOMEM;
+	if (error)
+		return error;
+	const struct cgroup_tree *tree = limits && limits->kill ? NULL : tree_of(manager, process);
+	if (tree) {
+		spec->flags |= LAUNCH_INTO_GROUP;
+		start->cgroups[count++] = tree->directory;
+	}
+	for (size_t i = 0; limits && limits->entries[i]; i++)
+		start->cgroups[count++] = limits->entries[i];
+	if (count)
+		spec->cgroups = start->cgroups;
+	return 0;
 }
 
 /* account: NULL for the mount's own user. why: gets a sentence in every case of an error. */
@@ -229,7 +259,7 @@ static int compose(struct start *start, const struct account *account, struct re
 	struct launch_spec *spec = &start->invocation.spec;
 	struct ptable_ref ref;
 	spec->mount_device = manager->config.surroundings->device;
-	error = enter_cgroup(manager, process, spec, why);
+	error = enter_cgroups(start, spec, why);
 	bool described = error && error != -ENOMEM;
 	if (!error)
 		error = open_streams(start, spec);
@@ -367,7 +397,7 @@ static int begin_start(struct manager *manager, struct process *process, const s
 	error = prepare(start, &sentence);
 	if (error) {
 		process_fail_start(process);
-		cgroups_leave(manager->cgroups, process->id);
+		start_leave_cgroups(manager, process);
 		start_destroy(start);
 		return refuse(caller->why, -error, "%s", sentence.sentence);
 	}

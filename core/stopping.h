@@ -24,8 +24,8 @@ struct stop_plan stopping_plan(const struct process *process);
 /* Result: 0, -ENOMEM. */
 int stopping_set_plan(struct process *process, const struct stop_plan *plan);
 
-/* The verb: the signal now (and SIGCONT to one that is paused), SIGKILL when its patience is over. Returns at once. A second
- * stop sends the signal again and does not change when SIGKILL comes.
+/* The verb: the signal now (and SIGCONT to one that is paused), SIGKILL when its patience is over. Returns at once. A
+ * second stop sends the signal again and does not change when SIGKILL comes.
  * Result: 0, also after the end; -ESRCH before start; kill(2)'s errno; -ENOMEM. */
 int manager_stop(struct manager *manager, struct process *process, struct refusal *why);
 

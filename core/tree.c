@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/cgroup_tree.h"
 #include "core/descent.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
@@ -16,8 +17,9 @@ struct tree_work {
 	struct manager *manager; /* NULL: it is gone */
 	uint64_t id;
 	struct descent descent;
-	char *cgroups[CGROUP_KINDS + 1];
+	char *cgroups[CGROUP_KINDS + 2];
 	char *kill;
+	struct cgroup_tree *group; /* pinned while the manager is there */
 	int signal_number;
 	int error;
 	pid_t denied;
@@ -33,7 +35,7 @@ static void on_work(uv_work_t *work)
 
 static void destroy(struct tree_work *tree)
 {
-	for (int i = 0; i < CGROUP_KINDS; i++)
+	for (size_t i = 0; i < sizeof tree->cgroups / sizeof *tree->cgroups; i++)
 		free(tree->cgroups[i]);
 	free(tree->kill);
 	free(tree->descent.others);
@@ -57,6 +59,8 @@ static void on_after_work(uv_work_t *work, int status)
 		tree->error = status;
 	if (tree->manager) {
 		LIST_REMOVE(tree, link);
+		if (tree->group)
+			tree->group->pins--;
 		struct process *process = manager_by_id(tree->manager, tree->id);
 		if (process && tree->error)
 			describe(tree, process);
@@ -115,11 +119,18 @@ static void find_root(struct manager *manager, const struct process *process, st
 static void find_cgroup(struct manager *manager, const struct process *process, struct tree_work *tree)
 {
 	const struct cgroup *group = manager->cgroups ? cgroups_find(manager->cgroups, process->id) : NULL;
-	if (!group)
-		return;
-	for (int i = 0; group->entries[i]; i++)
-		tree->cgroups[i] = strdup(group->entries[i]);
-	tree->kill = group->kill ? strdup(group->kill) : NULL;
+	size_t count = 0;
+	for (int i = 0; group && group->entries[i]; i++)
+		count += (tree->cgroups[count] = strdup(group->entries[i])) != NULL;
+	if (group && group->kill)
+		tree->kill = strdup(group->kill);
+	if (process->tree) {
+		tree->group = process->tree;
+		tree->group->pins++;
+		tree->group->killed |= tree->signal_number == SIGKILL;
+		tree->cgroups[count] = cgroup_tree_members(process->tree);
+		tree->kill = cgroup_tree_kill(process->tree);
+	}
 	tree->descent.cgroups = tree->cgroups;
 	tree->descent.kill = tree->kill;
 }
@@ -146,6 +157,8 @@ int manager_signal_tree(struct manager *manager, struct process *process, int si
 	if (!error)
 		error = uv_queue_work(manager->config.loop, &tree->work, on_work, on_after_work);
 	if (error) {
+		if (tree->group)
+			tree->group->pins--;
 		destroy(tree);
 		return error;
 	}

@@ -15,29 +15,6 @@ enum {
 	EXIT_SIGNAL = 128, /* and the signal's number */
 };
 
-static const char path_default[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/* As execvp(3) searches; an empty element of PATH is our directory. Result: how many. */
-static size_t add_candidates(struct command *command, const char *name)
-{
-	const char *next = getenv("PATH");
-	if (!next)
-		next = path_default;
-	if (strchr(name, '/')) {
-		text_append(&command->bytes, name, strlen(name) + 1);
-		return 1;
-	}
-	for (size_t count = 1;; count++) {
-		size_t size = strcspn(next, ":");
-		text_append(&command->bytes, size ? next : ".", size ? size : 1);
-		text_add(&command->bytes, "/");
-		text_append(&command->bytes, name, strlen(name) + 1);
-		if (!next[size])
-			return count;
-		next += size + 1;
-	}
-}
-
 /* Ours, with $PROCFS_MP; what another mount may have said of us before is not about this one. */
 static void fill_environment(struct command *command)
 {
@@ -51,28 +28,25 @@ static void fill_environment(struct command *command)
 
 int command_init(struct command *command, char *const *argv, const char *mountpoint, mode_t mask)
 {
-	size_t candidates = add_candidates(command, argv[0]);
 	size_t variables = 0;
 
+	if (strchr(argv[0], '/'))
+		vector_add(&command->candidates, argv[0]);
+	else
+		vector_add_search(&command->candidates, getenv("PATH"), argv[0]);
 	while (environ[variables])
 		variables++;
-	command->candidates = calloc(candidates + 1, sizeof *command->candidates);
 	command->environment = calloc(variables + 2, sizeof *command->environment);
 	if (asprintf(&command->variable, "PROCFS_MP=%s", mountpoint) < 0)
 		command->variable = NULL;
-	if (text_status(&command->bytes) || !command->candidates || !command->environment || !command->variable)
+	if (vector_seal(&command->candidates) || !command->environment || !command->variable)
 		return -ENOMEM;
 
-	const char *next = command->bytes.data;
-	for (size_t i = 0; i < candidates; i++) {
-		command->candidates[i] = next;
-		next += strlen(next) + 1;
-	}
 	fill_environment(command);
 	command->spec = (struct launch_spec){
 		.flags = LAUNCH_FOREGROUND,
 		.umask = mask,
-		.candidates = command->candidates,
+		.candidates = command->candidates.strings,
 		.argv = (const char *const *)argv,
 		.envp = command->environment,
 		.stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1,
@@ -82,9 +56,8 @@ int command_init(struct command *command, char *const *argv, const char *mountpo
 
 void command_finish(struct command *command)
 {
-	text_finish(&command->bytes);
+	vector_finish(&command->candidates);
 	free(command->variable);
-	free(command->candidates);
 	free(command->environment);
 }
 

@@ -1,7 +1,7 @@
 /*
  * command: the main command of a mount: what `procfs-mp -- COMMAND` runs, and what its end means.
  *
- * Owns: the search along PATH, the environment that the command finds, the exit status it gives to the mount.
+ * Owns: the environment that the command finds, the exit status it gives to the mount.
  * Must not know: how it is launched, the mount but for its path.
  */
 #ifndef PROCFS_MP_COMMAND_H
@@ -9,14 +9,13 @@
 
 #include "core/launch.h"
 #include "core/ptable.h"
-#include "core/text.h"
+#include "core/vector.h"
 
 /* A launch that stays in the foreground and in our directory, with what its spec points to. {0} is none. */
 struct command {
 	struct launch_spec spec;
-	struct text bytes; /* the candidates, each ended by NUL */
+	struct vector candidates;
 	char *variable;
-	const char **candidates;
 	const char **environment;
 };
 

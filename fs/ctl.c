@@ -406,6 +406,7 @@ void script_finish(struct script *script)
 	for (size_t i = 0; script->steps && i < script->count; i++) {
 		words_finish(&script->steps[i].who);
 		free(script->steps[i].chosen);
+		text_finish(&script->steps[i].names);
 	}
 	free(script->text);
 	free(script->steps);

@@ -25,6 +25,7 @@ struct step {
 	bool tree; /* terminate, kill: with all that descends from it */
 	struct words who; /* in the root's: the words that say which processes, as written */
 	struct process_ids *chosen; /* those that a `join any` is about */
+	struct text names; /* and theirs, a line each: one may be gone by the time it is told that it has ended */
 };
 
 /* Whether a line is done for the first time. One that was interrupted is sent again by its writer, who wants it done: what

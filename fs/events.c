@@ -174,6 +174,8 @@ static void add_what(struct text *out, const struct process *process, enum manag
 		[MANAGER_EXITED] = "exited",
 		[MANAGER_REMOVED] = "removed",
 		[MANAGER_RESET] = "reset",
+		[MANAGER_PAUSED] = "paused",
+		[MANAGER_CONTINUED] = "continued",
 	};
 	int code;
 	text_printf(out, " %s", WORDS[event]);

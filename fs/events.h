@@ -52,8 +52,8 @@ uint64_t events_end(const struct events *events);
 /* The reader is at the first event still kept. */
 void events_begin(const struct events *events, struct events_reader *reader);
 
-/* Moves to a file offset, unless it is there. Back over what this open has just read: to that byte (shells that read a line
- * give back the rest so). Elsewhere: to that byte of all, or the first kept, or the end. */
+/* Moves to a file offset, unless it is there. Back over what this open has just read: to that byte (shells that read a
+ * line give back the rest so). Elsewhere: to that byte of all, or the first kept, or the end. */
 void events_seek(const struct events *events, struct events_reader *reader, uint64_t offset);
 
 /* Result: how many bytes were read; 0 at the end. One that fell behind reads how many events it has lost. */

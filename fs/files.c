@@ -36,7 +36,7 @@ static const struct row ROOT_ROWS[] = {
 	{ .name = "error", .show = root_error_show,
 	  .help = "your last refusal that belongs to no process, as a sentence" },
 	{ .name = "help", .show = files_show_help, .help = "this text" },
-	{ .name = "version", .show = version_show, .help = "the version of procfs-mp" },
+	{ .name = "version", .show = version_show, .help = "the version of procfs-mp; the pids of the mount's two processes, keeper and server" },
 	{ .name = "status", .show = all_status_show, .help = "all processes, a line each, as a table for people" },
 	{ .name = "status.json", .show = all_status_json_show, .help = "all processes, as an array of JSON objects" },
 	{ .name = "locks", .kind = ROW_DIRECTORY, .flags = ROW_EVERYBODY,

@@ -12,6 +12,7 @@ struct reader {
 	uint64_t position[2];
 	int which;      /* of both: the one that is read now */
 	uint64_t limit; /* up to here, then the other has its turn */
+	uint32_t resets; /* that the process had seen: of both, what comes after another is not for this open */
 	int64_t base;   /* of one: what the file's offset 0 is */
 };
 
@@ -33,6 +34,7 @@ int follow_open(struct handle *handle, const struct process *process)
 		return -ENOMEM;
 	for (int i = 0; i < 2; i++)
 		reader->position[i] = capture_window(process, i).first;
+	reader->resets = process->resets;
 	reader->base = (int64_t)reader->position[only_stream(handle->row) & 1];
 	handle->reader = reader;
 	return 0;
@@ -118,6 +120,8 @@ static ssize_t take(struct handle *handle, struct process *process, const struct
 	handle_touch(handle);
 	if (!(handle->row->flags & ROW_FOLLOWS))
 		return read_one(handle, process, asked->offset, &room);
+	if (handle->reader->resets != process->resets)
+		return 0;
 	bool ended = process->state == PROCESS_ENDED;
 	ssize_t got = read_both(handle->reader, process, &room);
 	if (got || ended)
@@ -187,7 +191,7 @@ unsigned follow_poll(struct handle *handle, struct process *process)
 	struct capture *capture = capture_of_handle(handle, process);
 	if (!capture)
 		return POLLERR;
-	if (process->state == PROCESS_ENDED)
+	if (process->state == PROCESS_ENDED || handle->reader->resets != process->resets)
 		return POLLIN | POLLRDNORM | POLLHUP;
 	capture_expect(capture);
 	if (has_more(handle->reader, process))

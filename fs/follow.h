@@ -1,8 +1,8 @@
 /*
  * follow: reads of what is captured of a process's output: of a stream as a file, of both as a pipe.
  *
- * Each open has a place of its own. As a file, offset 0 is the first byte that was kept when it was opened; what is cut off
- * behind its back is skipped. As a pipe, a read waits for more, until the process has ended.
+ * Each open has a place of its own. As a file, offset 0 is the first byte that was kept when it was opened; what is cut
+ * off behind its back is skipped. As a pipe, a read waits for more, until the process has ended.
  *
  * Must not know: file names, how growth is noticed.
  */

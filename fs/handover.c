@@ -13,7 +13,7 @@
 
 enum {
 	HANDOVER_VERSION = 1,
-	HANDOVER_STRINGS = 3,
+	HANDOVER_STRINGS = 4,
 	HANDOVER_MAX = 1 << 20, /* bytes: far more than three paths can be */
 	HANDOVER_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE,
 };
@@ -35,7 +35,7 @@ struct handover_head {
 static void add_bytes(struct text *bytes, const struct handover *handover)
 {
 	const char *const strings[HANDOVER_STRINGS] = {
-		handover->mountpoint, handover->base_directory, handover->options,
+		handover->mountpoint, handover->base_directory, handover->options, handover->badness,
 	};
 	struct handover_head head = {
 		.version = HANDOVER_VERSION,
@@ -111,7 +111,9 @@ static int check_head(const struct handover_head *head, struct refusal *why)
 
 static int take_strings(struct handover *out, size_t size, struct refusal *why)
 {
-	const char **const strings[HANDOVER_STRINGS] = {&out->mountpoint, &out->base_directory, &out->options};
+	const char **const strings[HANDOVER_STRINGS] = {
+		&out->mountpoint, &out->base_directory, &out->options, &out->badness,
+	};
 	const char *next = out->memory + sizeof(struct handover_head), *end = out->memory + size;
 
 	for (int i = 0; i < HANDOVER_STRINGS; i++) {

@@ -26,6 +26,7 @@ struct handover {
 	const char *mountpoint;     /* absolute, without symlinks */
 	const char *base_directory; /* absolute */
 	const char *options;        /* for libfuse's -o */
+	const char *badness;        /* what the server's is to be (core/badness); empty: as it is */
 	int fds[HANDOVER_FDS];
 	mode_t umask;
 	bool allow_other;

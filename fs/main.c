@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/badness.h"
+#include "core/cgroup.h"
 #include "core/journal.h"
 #include "core/keeper.h"
 #include "core/ptable.h"
@@ -27,6 +29,7 @@
 #include "fs/mount.h"
 #include "fs/options.h"
 #include "fs/serving.h"
+#include "fs/upgrade.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -44,6 +47,8 @@ struct program {
 	struct command command;
 	char *base_directory;
 	mode_t umask;
+	char badness[BADNESS_ROOM];  /* of this process, when it began; empty: unknown */
+	struct launch_origin origin;
 	int parent_fd; /* who waits for the mount to work; -1 in the foreground */
 	int keeper_fd; /* the two ends of what keeper and server say to each other */
 	int server_fd;
@@ -114,6 +119,10 @@ static int program_init(struct program *program)
 		return error;
 
 	program->installed = find_installed();
+	if (badness_get(program->badness))
+		program->badness[0] = '\0';
+	memcpy(program->origin.badness, program->badness, sizeof program->badness);
+	getrlimit(RLIMIT_NOFILE, &program->origin.nofile);
 	program->umask = umask(0);
 	umask(program->umask);
 	program->base_directory = getcwd(NULL, 0);
@@ -171,6 +180,7 @@ static int execute_server(struct program *program, const char *path, const int e
 		.mountpoint = program->mount.path,
 		.base_directory = program->base_directory,
 		.options = program->options->fuse,
+		.badness = program->badness,
 		.fds = {
 			[HANDOVER_FUSE] = fuse_session_fd(program->mount.session),
 			[HANDOVER_SOCKET] = ends[0],
@@ -338,6 +348,7 @@ static int keep(struct program *program)
 		.server = program->server_pid,
 		.command = program->options->command ? &program->command.spec : NULL,
 		.holdings = program->holdings,
+		.origin = &program->origin,
 		.spawn = on_spawn,
 		.on_news = on_news,
 		.context = program,
@@ -376,6 +387,8 @@ static int serve(const struct options *options, int parent_fd)
 		log_error("the keeper can't be prepared: %s", strerror(-error));
 	else if (program_init(&program) == 0)
 		status = keep(&program);
+	/* What a server that was killed could not remove. */
+	cgroups_sweep();
 	program_finish(&program);
 	return status;
 }
@@ -437,6 +450,10 @@ int main(int argc, char **argv)
 		return print(options_help());
 	if (options.action == OPTIONS_VERSION)
 		return print_version();
+	if (options.action == OPTIONS_UPGRADE) {
+		options_finish(&options);
+		return upgrade_run(options.mountpoint);
+	}
 	int status = options.foreground ? serve(&options, -1) : serve_in_background(&options);
 	options_finish(&options);
 	return status;

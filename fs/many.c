@@ -41,6 +41,7 @@ int many_parse(const struct view *view, struct step *step)
 		error = verb_parse_signal(view, &named);
 		step->signal_number = named.signal_number;
 	}
+	step->tree = whom_is_tree(step);
 	if (!error && (!whom_first(step) || whom_take_seconds(view, step) == whom_first(step)))
 		error = whom_refuse_nobody(view, step);
 	step->seconds = -1;
@@ -231,16 +232,30 @@ static int act(const struct view *view, const struct step *step, enum script_aga
 	return gathering->error;
 }
 
+/* Whoever is removed meanwhile is named as well. */
+static int keep_names(const struct view *view, struct step *step, const struct process_ids *ids)
+{
+	text_finish(&step->names);
+	for (size_t i = 0; whom_is_any(step) && i < ids->count; i++) {
+		const struct process *process = manager_by_id(view->manager, ids->id[i]);
+		text_add_name(&step->names, process ? process->directory : "");
+		text_add(&step->names, "\n");
+	}
+	return text_status(&step->names);
+}
+
 static int choose(const struct view *view, struct step *step, enum script_again again)
 {
 	struct process_ids *ids = NULL;
 	if (again == SCRIPT_RESENT && step->chosen) {
 		whom_take_seconds(view, step);
-		return 0;
+		return keep_names(view, step, step->chosen);
 	}
 	int error = whom_choose(view, step, again, &ids);
 	if (!error && !again)
 		error = check_all(view, step, ids);
+	if (!error)
+		error = keep_names(view, step, ids);
 	free(step->chosen);
 	step->chosen = ids;
 	return error;
@@ -280,12 +295,12 @@ bool many_answer(const struct view *view, const struct step *step, struct text *
 	if (!whom_is_any(step) || !step->chosen)
 		return false;
 	text_finish(out);
-	for (size_t i = 0; i < step->chosen->count; i++) {
+	const char *line = step->names.data, *end;
+	for (size_t i = 0; i < step->chosen->count; i++, line = end) {
 		const struct process *process = manager_by_id(view->manager, step->chosen->id[i]);
-		if (!process || process->state != PROCESS_ENDED)
-			continue;
-		text_add_name(out, process->directory);
-		text_add(out, "\n");
+		end = strchr(line, '\n') + 1;
+		if (!process || process->state == PROCESS_ENDED)
+			text_append(out, line, (size_t)(end - line));
 	}
 	return true;
 }
@@ -294,8 +309,8 @@ static void add_usage(struct text *out, const struct verb *verb)
 {
 	struct text usage = {0};
 	bool may_any = verb->many == MANY_TO_JOIN;
-	text_printf(&usage, "%s%s WHO...%s", verb->wanted == MUST_SIGNAL ? verb->usage : verb->word,
-		    may_any ? " [any]" : "", may_any ? " [SECONDS]" : "");
+	text_printf(&usage, "%s%s WHO...%s", may_any ? verb->word : verb->usage, may_any ? " [any]" : "",
+		    may_any ? " [SECONDS]" : "");
 	char *line = text_take(&usage, NULL);
 	text_printf(out, "%-27s %s\n", line ? line : verb->word, verb->help);
 	free(line);

@@ -1,8 +1,8 @@
 /*
  * many: one line of the root's ctl: a verb and the processes it is about, by `all`, names and globs.
  *
- * All are looked at before the first is touched: a name that is not there, another user's process or one in the wrong state
- * refuses the line, and the sentence names it. Must not know: FUSE.
+ * All are looked at before the first is touched: a name that is not there, another user's process or one in the wrong
+ * state refuses the line, and the sentence names it. Must not know: FUSE.
  */
 #ifndef PROCFS_MP_MANY_H
 #define PROCFS_MP_MANY_H

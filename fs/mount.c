@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/vector.h"
 #include "core/words.h"
 #include "fs/log.h"
 #include "fs/options.h"
@@ -205,17 +206,14 @@ static bool has_fusermount(void)
 {
 	if (access(fusermount_default, X_OK) == 0)
 		return true;
-	const char *next = getenv("PATH");
-	while (next && *next) {
-		int size = (int)strcspn(next, ":");
-		char path[4096];
-		int length = snprintf(path, sizeof path, "%.*s/fusermount3", size, next);
-		if (size && length < (int)sizeof path && access(path, X_OK) == 0)
-			return true;
-		next += size;
-		next += *next == ':';
-	}
-	return false;
+	struct vector paths = {0};
+	bool found = false;
+	vector_add_search(&paths, getenv("PATH"), "fusermount3");
+	if (!vector_seal(&paths))
+		for (size_t i = 0; i < paths.count && !found; i++)
+			found = access(paths.strings[i], X_OK) == 0;
+	vector_finish(&paths);
+	return found;
 }
 
 static int check_fusermount(const struct options *options)

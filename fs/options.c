@@ -221,7 +221,7 @@ static int take_command(struct parse *parse, char *const *command)
 static int take_arguments(struct parse *parse, char *const *next)
 {
 	int error = 0;
-	while (!error && *next && parse->options.action == OPTIONS_MOUNT) {
+	while (!error && *next && parse->options.action != OPTIONS_HELP && parse->options.action != OPTIONS_VERSION) {
 		const char *argument = *next++;
 		if (strcmp(argument, "--") == 0)
 			return take_command(parse, next);
@@ -229,6 +229,8 @@ static int take_arguments(struct parse *parse, char *const *next)
 			parse->options.action = OPTIONS_HELP;
 		else if (strcmp(argument, "--version") == 0)
 			parse->options.action = OPTIONS_VERSION;
+		else if (strcmp(argument, "--upgrade") == 0)
+			parse->options.action = OPTIONS_UPGRADE;
 		else if (strncmp(argument, "--", 2) == 0)
 			error = refuse(parse->why, EINVAL, "unknown option '%s'", argument);
 		else if (argument[0] == '-' && argument[1])
@@ -259,6 +261,8 @@ static int settle(struct parse *parse)
 		options->mountpoint = parse->positional[parse->positional_count - 1];
 	if (options->mountpoint && !*options->mountpoint)
 		return refuse(parse->why, EINVAL, "the mountpoint is an empty word");
+	if (options->action == OPTIONS_UPGRADE && (parse->positional_count != 1 || options->command))
+		return refuse(parse->why, EINVAL, "'--upgrade' wants a MOUNTPOINT and nothing else");
 	if (parse->allow_others && parse->allow_root)
 		return refuse(parse->why, EINVAL, "mount options 'allow_other' and 'allow_root' exclude each other");
 
@@ -286,7 +290,7 @@ int options_parse(struct options *out, int argc, char *const *argv, struct refus
 {
 	struct parse parse = {.why = why};
 	int error = take_arguments(&parse, argc ? argv + 1 : argv);
-	if (!error && parse.options.action == OPTIONS_MOUNT)
+	if (!error && (parse.options.action == OPTIONS_MOUNT || parse.options.action == OPTIONS_UPGRADE))
 		error = settle(&parse);
 	text_finish(&parse.words);
 	if (!error)
@@ -304,6 +308,7 @@ const char *options_help(void)
 {
 	return "Usage: procfs-mp [OPTIONS] [MOUNTPOINT]\n"
 	       "       procfs-mp [OPTIONS] [MOUNTPOINT] -- COMMAND [ARG...]\n"
+	       "       procfs-mp --upgrade MOUNTPOINT\n"
 	       "\n"
 	       "Mounts a directory in which making a directory makes a process: mkdir, echo and\n"
 	       "cat create, start, join, terminate and inspect it.\n"
@@ -325,6 +330,8 @@ const char *options_help(void)
 	       "     auto_unmount          unmount even when procfs-mp is killed (an ordinary\n"
 	       "                           user needs allow_other for it)\n"
 	       "     nodev nosuid noexec sync noatime ..., as in mount(8)\n"
+	       "  --upgrade       let the installed procfs-mp serve a mount that is there; its\n"
+	       "                  processes, their output and who waits for them stay\n"
 	       "  -h, --help      this text\n"
 	       "  -V, --version   the versions of procfs-mp and libfuse\n"
 	       "\n"

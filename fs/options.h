@@ -17,6 +17,7 @@ enum options_action {
 	OPTIONS_MOUNT,
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
+	OPTIONS_UPGRADE, /* of the mount at `mountpoint`, which is there */
 };
 
 /* Strings other than `fuse` are argv's own. */

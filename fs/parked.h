@@ -43,8 +43,8 @@ void parking_wake_all(struct parking *parking, int error);
 void parked_init(struct parked *parked, struct parking *parking, fuse_req_t request,
 		 void (*on_woken)(struct parked *, int));
 
-/* The manager keeps the waiter: from now on the request can be woken. `milliseconds` is the time until its
- * deadline, negative for none. Result: 0; -EINTR when it has been interrupted already, -ENOMEM: it waits no more and is the
+/* The manager keeps the waiter: from now on the request can be woken. `milliseconds` is the time until its deadline,
+ * negative for none. Result: 0; -EINTR when it has been interrupted already, -ENOMEM: it waits no more and is the
  * caller's to answer. */
 int parked_wait(struct parked *parked, int64_t milliseconds);
 

@@ -1,6 +1,6 @@
 /*
- * What the files that speak FUSE share: server.c (loop), tree.c (names and attributes), listing.c (readdir), io.c (opens, reads,
- * writes), value.c (writes to values), control.c (verbs), handle.c (open files).
+ * What the files that speak FUSE share: server.c (loop), tree.c (names and attributes), listing.c (readdir), io.c
+ * (opens, reads, writes), value.c (writes to values), control.c (verbs), handle.c (open files).
  */
 #ifndef PROCFS_MP_PRIVATE_H
 #define PROCFS_MP_PRIVATE_H
@@ -115,7 +115,8 @@ struct target {
 /* Result: 0 and *out; -ESTALE when the process is gone. */
 int target_find(fuse_req_t request, fuse_ino_t ino, struct target *out);
 
-/* Replies with the error, after its sentence was put where it belongs: the process's error file, or the root's for the caller. */
+/* Replies with the error, after its sentence was put where it belongs: the process's error file, or the root's for the
+ * caller. */
 void refuse_request(fuse_req_t request, struct target *target, int error);
 /* After a success the sentence is gone. */
 void forget_refusal(struct target *target);
@@ -126,7 +127,8 @@ int target_stat(struct target *target, struct stat *out);
 /* What a handle is about now: the process of its open, the rights of its opener. process is NULL when it is gone. */
 void target_of(fuse_req_t request, struct handle *handle, struct target *out);
 
-/* A name has gone without the kernel's doing: it looks every name up again. Does nothing where names are never cached. */
+/* A name has gone without the kernel's doing: it looks every name up again.
+ * Does nothing where names are never cached. */
 void names_changed(struct server *server);
 
 /* Writing a control file: parses and runs the script; replies at once or later. */

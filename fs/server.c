@@ -247,6 +247,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.holdings = config->holdings,
 		.socket_fd = config->socket_fd,
 		.surroundings = &server->surroundings,
+		.groups = true,
 		.has_command = config->has_command,
 		.on_finished = on_finished,
 		.on_event = on_event,

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "core/badness.h"
 #include "core/ptable.h"
 #include "fs/log.h"
 #include "fs/server.h"
@@ -197,6 +198,8 @@ int serving_main(char *const *argv)
 		return EXIT_FAILURE;
 	}
 	close(fd);
+	if (*handover.badness)
+		badness_set(handover.badness);
 	prctl(PR_SET_NAME, "procfs-mp-srv");
 	if (handover.in_background)
 		log_leave_terminal();

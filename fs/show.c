@@ -57,8 +57,8 @@ int session_show(const struct view *view, struct text *out)
 
 int version_show(const struct view *view, struct text *out)
 {
-	(void)view;
 	text_add(out, "procfs-mp " PROCFS_MP_VERSION "\n");
+	text_printf(out, "keeper %d\nserver %d\n", (int)manager_keeper_pid(view->manager), (int)getpid());
 	return text_status(out);
 }
 

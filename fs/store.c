@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/redirection.h"
 #include "core/restart.h"
 #include "fs/show.h"
 
@@ -198,7 +199,12 @@ int restart_store(const struct view *view, const char *bytes, size_t size)
 		return error;
 	if (restart_policy_parse(word, &policy))
 		return refuse(view->caller->why, EINVAL, "'%s' is not valid for restart; valid are no, on-failure and always", word);
-	return view->check ? 0 : restart_set_policy(view->manager, view->process, policy);
+	bool goes_on = view->process->state != PROCESS_INITIAL && view->process->state != PROCESS_ENDED;
+	if (view->check)
+		return 0;
+	if (policy != RESTART_NO && goes_on && redirection_is_inherited(view->process))
+		return redirection_refuse_restart(view->caller->why);
+	return restart_set_policy(view->manager, view->process, policy);
 }
 
 static int parse_start_method(const struct view *view, const char *bytes, size_t size, enum start_method *out)

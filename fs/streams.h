@@ -1,5 +1,6 @@
 /*
- * streams: the files that say where the streams of a process lead and how much of them is kept; results as struct row's.
+ * streams: the files that say where the streams of a process lead and how much of them is kept; results as struct
+ * row's.
  * Must not know: FUSE.
  */
 #ifndef PROCFS_MP_STREAMS_H

@@ -13,10 +13,16 @@ bool whom_is_any(const struct step *step)
 	return step->verb->many == MANY_TO_JOIN && first && !strcmp(first, "any");
 }
 
+bool whom_is_tree(const struct step *step)
+{
+	const char *first = words_next(&step->who, NULL);
+	return step->verb->wanted == MAY_TREE && first && !strcmp(first, "tree");
+}
+
 const char *whom_first(const struct step *step)
 {
 	const char *word = words_next(&step->who, NULL);
-	if (word && (step->verb->wanted == MUST_SIGNAL || whom_is_any(step)))
+	if (word && (step->verb->wanted == MUST_SIGNAL || whom_is_any(step) || whom_is_tree(step)))
 		word = words_next(&step->who, word);
 	return word;
 }
@@ -24,7 +30,7 @@ const char *whom_first(const struct step *step)
 int whom_refuse_nobody(const struct view *view, const struct step *step)
 {
 	return refuse(view->caller->why, EINVAL, "%s%s whom? Say all, names or globs", step->verb->word,
-		      whom_is_any(step) ? " any" : step->verb->wanted == MUST_SIGNAL ? " NAME" : "");
+		      whom_is_any(step) ? " any" : whom_is_tree(step) ? " tree" : step->verb->wanted == MUST_SIGNAL ? " NAME" : "");
 }
 
 const char *whom_take_seconds(const struct view *view, struct step *step)

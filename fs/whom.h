@@ -1,8 +1,8 @@
 /*
  * whom: the words of a line of the root's ctl that say which processes it is about.
  *
- * `all` and globs choose among those that the writer may control and that have started; for a verb that starts, among those
- * that have not. A plain name is that process, whatever its state. Must not know: what is done with them.
+ * `all` and globs choose among those that the writer may control and that have started; for a verb that starts, among
+ * those that have not. A plain name is that process, whatever its state. Must not know: what is done with them.
  */
 #ifndef PROCFS_MP_WHOM_H
 #define PROCFS_MP_WHOM_H
@@ -18,10 +18,14 @@ struct process_ids {
 /* True for `join any`. */
 bool whom_is_any(const struct step *step);
 
+/* True for `terminate tree` and `kill tree`. */
+bool whom_is_tree(const struct step *step);
+
 /* The first word that says who: NULL without one. */
 const char *whom_first(const struct step *step);
 
-/* The last word of a join is SECONDS unless it names a process. Result: that word, and step->seconds; or NULL, and it is -1. */
+/* The last word of a join is SECONDS unless it names a process. Result: that word, and step->seconds; or NULL, and it
+ * is -1. */
 const char *whom_take_seconds(const struct view *view, struct step *step);
 
 /* Result: -EINVAL, with the sentence that nobody is meant. */
@@ -31,7 +35,8 @@ int whom_refuse_nobody(const struct view *view, const struct step *step);
 bool whom_is_started(const struct view *view, const struct process *process);
 
 /* again: the line was interrupted and is sent once more; what it has started meanwhile is still meant.
- * Result: 0 and *out, never empty (free() frees); -ENOENT, -EACCES, -EINVAL (nobody is meant), with a sentence; -ENOMEM. */
+ * Result: 0 and *out, never empty (free() frees); -ENOENT, -EACCES, -EINVAL (nobody is meant), with a sentence;
+ * -ENOMEM. */
 int whom_choose(const struct view *view, struct step *step, bool again, struct process_ids **out);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/cgroup.h"
+#include "core/cgroup_tree.h"
 
 static void a_wish_reads_back_as_what_was_meant(void **state)
 {
@@ -303,6 +304,60 @@ static void a_real_group_has_its_limit_and_goes_away(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+static void where_no_child_can_begin_there_are_no_trees(void **state)
+{
+	struct tree *tree = *state;
+	struct cgroup_tree *held = NULL;
+	struct cgroups *cgroups;
+	char path[64];
+
+	make(tree, "fs");
+	cgroups = look(tree, "/", "cgroup2 none rw", "0::/\n");
+	cgroup_trees_begin(cgroups);
+	assert_int_equal(cgroup_tree_take(cgroups, &held), -EOPNOTSUPP);
+	assert_null(held);
+	cgroups_destroy(cgroups);
+	snprintf(path, sizeof(path), "%s/fs", tree->top);
+	assert_int_equal(rmdir(path), 0);
+}
+
+static void a_tree_is_handed_on_when_nobody_works_with_it_and_it_was_not_killed(void **state)
+{
+	struct tree *tree = *state;
+	struct cgroup_tree *first = NULL, *second = NULL, *third = NULL;
+	struct cgroups *cgroups;
+	char path[512];
+
+	assert_int_equal(cgroups_create(&tree->loop, "/proc/self/mountinfo", "/proc/self/cgroup", &cgroups), 0);
+	cgroup_trees_begin(cgroups);
+	if (cgroup_tree_take(cgroups, &first)) {
+		print_message("skipped: no group of cgroup v2 can be made here\n");
+		cgroups_destroy(cgroups);
+		skip();
+	}
+	assert_int_equal(cgroup_tree_take(cgroups, &second), 0);
+	assert_int_equal(cgroup_tree_take(cgroups, &third), 0);
+	assert_ptr_not_equal(first, second);
+	snprintf(path, sizeof(path), "%s", second->directory);
+	first->pins++;
+	second->killed = true;
+	cgroup_tree_leave(cgroups, first);
+	cgroup_tree_leave(cgroups, first);
+	cgroup_tree_leave(cgroups, second);
+	cgroup_tree_leave(cgroups, third);
+	while (second || third)
+		uv_run(&tree->loop, UV_RUN_ONCE);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_non_null(first);
+	first->pins--;
+	while (first)
+		uv_run(&tree->loop, UV_RUN_ONCE);
+	assert_int_equal(cgroup_tree_take(cgroups, &first), 0);
+	cgroup_tree_disown(&first);
+	assert_null(first);
+	cgroups_destroy(cgroups);
+}
+
 #define TEST(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
 
 int main(void)
@@ -315,6 +370,8 @@ int main(void)
 		TEST(a_group_that_does_not_count_for_a_limited_parent_is_not_made),
 		TEST(v2_is_asked_for_its_controllers_in_our_own_group),
 		TEST(v2_is_used_where_its_children_have_controllers_but_no_limit_is_left_behind),
+		TEST(where_no_child_can_begin_there_are_no_trees),
+		TEST(a_tree_is_handed_on_when_nobody_works_with_it_and_it_was_not_killed),
 		TEST(a_real_group_has_its_limit_and_goes_away),
 	};
 

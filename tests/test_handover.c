@@ -14,7 +14,7 @@
 #include "fs/serving.h"
 
 static const struct handover given = {
-	.mountpoint = "/mnt/a b", .base_directory = "/home", .options = "fsname=procfs-mp,subtype=procfs-mp",
+	.mountpoint = "/mnt/a b", .base_directory = "/home", .options = "fsname=procfs-mp,subtype=procfs-mp", .badness = "17",
 	.fds = {3, 4, 5, 6, 7, 8},
 	.umask = 027, .allow_other = true, .has_command = true,
 };
@@ -66,6 +66,7 @@ static void what_the_keeper_wrote_is_what_the_server_reads(void **state)
 	assert_string_equal(read.mountpoint, given.mountpoint);
 	assert_string_equal(read.base_directory, given.base_directory);
 	assert_string_equal(read.options, given.options);
+	assert_string_equal(read.badness, given.badness);
 	assert_memory_equal(read.fds, given.fds, sizeof given.fds);
 	assert_int_equal(read.umask, 027);
 	assert_true(read.allow_other && read.has_command && !read.debug && !read.in_background);

@@ -238,6 +238,30 @@ static void help_of_the_command_is_the_commands_own(void **state)
 	}
 }
 
+static void an_upgrade_wants_a_mountpoint_and_nothing_else(void **state)
+{
+	static char *const good[] = { "procfs-mp", "--upgrade", "mp", NULL };
+	static char *const bad[][6] = {
+		{ "procfs-mp", "--upgrade", NULL },
+		{ "procfs-mp", "--upgrade", "a", "b", NULL },
+		{ "procfs-mp", "--upgrade", "a", "--", "true", NULL },
+		{ "procfs-mp", "--upgrade", "", NULL },
+	};
+	struct options options;
+	struct refusal why = { "" };
+	(void)state;
+	assert_int_equal(options_parse(&options, 3, good, &why), 0);
+	assert_int_equal(options.action, OPTIONS_UPGRADE);
+	assert_string_equal(options.mountpoint, "mp");
+	options_finish(&options);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		int argc = 0;
+		while (bad[i][argc])
+			argc++;
+		assert_int_equal(options_parse(&options, argc, bad[i], &why), -EINVAL);
+	}
+}
+
 static void an_empty_argument_vector_is_a_mount_at_the_default(void **state)
 {
 	char *argv[] = { NULL };
@@ -253,7 +277,7 @@ static void an_empty_argument_vector_is_a_mount_at_the_default(void **state)
 static void help_names_every_option_and_the_manual(void **state)
 {
 	static const char *const words[] = {
-		"-f", "-d", "-s", "-o", "-h", "--help", "-V", "--version", "-- COMMAND", "MOUNTPOINT", "allow_other",
+		"-f", "-d", "-s", "-o", "-h", "--help", "-V", "--version", "--upgrade", "-- COMMAND", "MOUNTPOINT", "allow_other",
 		"allow_root", "default_permissions", "fsname=", "subtype=", "auto_unmount", "procfs-mp(1)",
 	};
 	const char *help = options_help();
@@ -279,6 +303,7 @@ int main(void)
 		cmocka_unit_test(help_and_version_win_over_what_follows),
 		cmocka_unit_test(help_of_the_command_is_the_commands_own),
 		cmocka_unit_test(an_empty_argument_vector_is_a_mount_at_the_default),
+		cmocka_unit_test(an_upgrade_wants_a_mountpoint_and_nothing_else),
 		cmocka_unit_test(help_names_every_option_and_the_manual),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,13 +7,8 @@
 #ifndef PROCFS_MP_TESTS_WORLD_H
 #define PROCFS_MP_TESTS_WORLD_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "support.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -83,18 +78,6 @@ static inline int64_t world_clock(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static inline int world_count_fds(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (directory && readdir(directory))
-		count++;
-	if (directory)
-		closedir(directory);
-	return count;
-}
-
 /* All that is ready, without waiting. */
 static inline void world_turn(struct world *world)
 {
@@ -122,7 +105,7 @@ static inline int world_begin_loop(struct world *world)
 {
 	if (uv_loop_init(&world->loop) || uv_loop_close(&world->loop))
 		return -1;
-	world->fds = world_count_fds();
+	world->fds = count_fds();
 	return uv_loop_init(&world->loop);
 }
 
@@ -200,7 +183,7 @@ static inline int world_destroy(struct world *world)
 		wrong = fprintf(stderr, "a handle is left\n");
 	if (world->owns_table)
 		ptable_destroy(world->table);
-	if (!wrong && world_count_fds() != world->fds)
+	if (!wrong && count_fds() != world->fds)
 		wrong = fprintf(stderr, "a descriptor is left\n");
 	free(world);
 	return wrong ? -1 : 0;
@@ -433,6 +416,44 @@ static inline struct caller world_inside(struct world *world, pid_t pid)
 
 	caller.pid = pid;
 	return caller;
+}
+
+static inline void world_assert_untouched(pid_t pid)
+{
+	assert_true(world_is_untouched(pid));
+}
+
+static inline void world_assert_terminated(struct world *world, pid_t pid)
+{
+	int status = world_reap(world, pid);
+
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGTERM);
+}
+
+static inline struct process *world_make_daemonic(struct world *world, const struct caller *caller, const char *name)
+{
+	struct process *process = world_make_as(world, caller, name);
+
+	process->daemonic = true;
+	return process;
+}
+
+static inline struct ptable_ref world_begin(struct world *world, struct process *process, struct told *told)
+{
+	assert_int_equal(manager_start(world->manager, process, &world->caller, &told->waiter), 0);
+	assert_int_equal(process->state, PROCESS_STARTING);
+	return world_take_launch(world);
+}
+
+static inline unsigned world_count_live(struct world *world)
+{
+	struct ptable_ref ref;
+	unsigned count = 0;
+
+	for (uint32_t cursor = 0; ptable_next_live(world->table, &cursor, &ref);)
+		count++;
+	return count;
 }
 
 #endif

@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 
-from harness import PYTHON, Mount, Skip, claim, main
+from harness import PYTHON, Mount, Skip, claim, main, program_of
 from plain import errno_of, exists, expect_errno, read, same, value, wait_until, write
 
 V1 = {'memory_max': ('memory', 'memory.limit_in_bytes'), 'cpu_max': ('cpu', 'cpu.cfs_quota_us'), 'pids_max': ('pids', 'pids.max')}
@@ -42,15 +42,150 @@ def group_of(pid, file):
     raise AssertionError(f'{pid} is in no group for {file}: {lines}')
 
 
-def groups_of(mount):
-    """The directories that this mount's server has made anywhere."""
+def made_by(mount):
+    """The directories that this mount has made anywhere."""
+    prefix = f'procfs-mp-{os.stat("/proc/self/ns/pid").st_ino}-{mount.keeper}-'
     return [directory for top in set(hierarchies().values()) for directory, _, _ in os.walk(top)
-            if os.path.basename(directory).startswith(f'procfs-mp-{mount.server}-')]
+            if os.path.basename(directory).startswith(prefix)]
+
+
+def groups_of(mount):
+    """Those with limits: p and the process's number in their name, where those that are made ahead have a t."""
+    return [directory for directory in made_by(mount) if os.path.basename(directory).split('-')[5].startswith('p')]
+
+
+def need_trees(mount):
+    if not made_by(mount):
+        raise Skip('no group of cgroup v2 can be made here')
+
+
+def tree_of(pid):
+    """The group of version 2 that it is in."""
+    return next(line.rstrip('\n')[3:] for line in open(f'/proc/{pid}/cgroup') if line.startswith('0::'))
+
+
+# Left behind with nothing to know it by: an orphan in a session of its own, without PROCFS_MP_ID.
+HIDDEN = 'env -i setsid setsid -f sh -c "echo \\$\\$; exec sleep 1000"'
+
+
+def hidden_one(path):
+    return int(wait_until(lambda: read(path + '/stdout'), what='it has hidden').split()[-1])
 
 
 @claim
-def without_a_limit_there_is_no_group(mp):
-    """max is the default; nobody who asks for nothing pays for a group."""
+def nobody_escapes_a_tree(mp):
+    """kill tree and terminate tree, while it runs and after its end: also an orphan in a session of its own without its environment."""
+    need_trees(mp)
+    for verb, end in (('kill', 'exec sleep 1000'), ('terminate', 'exec sleep 1000'), ('kill', 'exit 5'), ('terminate', 'exit 5')):
+        path = mp.start(f'{verb}-{end[:6]}', '/bin/sh', ['-c', f'{HIDDEN} & wait; {end}'])
+        pid = hidden_one(path)
+        if 'exit' in end:
+            value(path + '/wait')
+        assert exists(pid)
+        write(path + '/ctl', f'{verb} tree\njoin')
+        wait_until(lambda: not exists(pid), what=f'the end of the hidden one by {verb} tree')
+
+
+@claim
+def a_hidden_one_is_still_inside(mp):
+    """self and result are found by the control group when parents, session and environment are gone."""
+    need_trees(mp)
+    script = 'readlink "$M/self"; echo 42 > "$M/self/result"; echo done'
+    path = mp.start('p', '/bin/sh', ['-c', f'env -i M="$PROCFS_MP" setsid setsid -f sh -c \'{script}\' & read -r line'], stdin_open='1')
+    wait_until(lambda: 'done' in read(path + '/stdout'), what='it has written')
+    same((read(path + '/stdout'), read(path + '/result'), read(path + '/stderr')), ('p\ndone\n', '42\n', ''))
+    write(path + '/ctl', 'eof\njoin')
+
+
+@claim
+def no_group_is_used_again_while_somebody_is_left_in_it(mp):
+    """A group is handed on when it is empty: neither does a tree lose one that it left behind, nor get another's."""
+    need_trees(mp)
+    path = mp.run('p', '/bin/sh', ['-c', f'{HIDDEN} & wait'])
+    left = hidden_one(path)
+    others = [mp.start(f'other{i}', 'sleep', '1000') for i in range(100)]
+    groups = {tree_of(value(other + '/pid')) for other in others}
+    same((len(groups), tree_of(left) in groups), (100, False))
+    write(mp('ctl'), 'kill other1*\njoin other1*\nclose other1*')
+    again = [mp.run(f'again{i}', 'true') for i in range(100)]
+    same((exists(left), len(again)), (True, 100))
+    write(path + '/ctl', 'kill tree')
+    wait_until(lambda: not exists(left), what='the end of the hidden one')
+    same({value(other + '/state') for other in others if os.path.isdir(other)}, {'running'})
+
+
+@claim
+def groups_are_used_again(mp):
+    """A life costs no mkdir: many processes, one after the other, take few groups."""
+    need_trees(mp)
+    most = 0
+    for i in range(300):
+        os.rmdir(mp.run(f'p{i}', 'true'))
+        most = max(most, len(made_by(mp)) if i % 50 == 0 else 0)
+    assert most <= 250, most
+
+
+@claim
+def after_a_kill_of_the_tree_it_can_be_reset_and_started(mp):
+    """Some kernels kill whoever is born into a group that was killed before: it is not used again."""
+    need_trees(mp)
+    path = mp.start('p', 'sleep', '1000')
+    for _ in range(5):
+        write(path + '/ctl', 'kill tree\njoin\nreset\nstart')
+        same(value(path + '/state'), 'running')
+    write(path + '/ctl', 'kill tree\njoin')
+    for i in range(20):
+        same(value(mp.run(f'q{i}', 'true') + '/exitcode'), '0')
+
+
+@claim
+def every_run_is_in_the_same_group(mp):
+    """Under restart: what an earlier run left behind belongs to the tree."""
+    need_trees(mp)
+    path = mp.start('p', '/bin/sh', ['-c', f'{HIDDEN} & wait; exit 1'], restart='on-failure')
+    wait_until(lambda: len(read(path + '/stdout').split()) >= 3, what='three runs')
+    write(path + '/ctl', 'kill tree\njoin')
+    for pid in map(int, read(path + '/stdout').split()):
+        wait_until(lambda: not exists(pid), what='the end of one that was left behind')
+
+
+@claim
+def a_mount_whose_server_or_keeper_is_killed_leaves_no_group():
+    """The keeper removes its server's groups; those of a keeper that was killed go when the next mount begins."""
+    for victim in ('server', 'keeper'):
+        mount = Mount()
+        mount.__enter__()
+        try:
+            need_trees(mount)
+            mount.start('p', 'sleep', '1000')
+            before = made_by(mount)
+            os.kill(getattr(mount, victim), signal.SIGKILL)
+            mount.wait()
+            if victim == 'keeper':
+                wait_until(lambda: not any(program_of(pid) for pid in mount.servers), what='the end of the server')
+                wait_until(lambda: not any(read(directory + '/cgroup.procs') for directory in made_by(mount)), what='nobody is left')
+                with Mount():
+                    same(made_by(mount), [])
+            wait_until(lambda: made_by(mount) == [], what=f'no group after the {victim} was killed')
+            assert before
+        finally:
+            mount.abandon()
+
+
+@claim
+def groups_of_mounts_that_live_are_left_alone():
+    """A mount that begins removes what the dead have left, and nothing of the others."""
+    with Mount() as one:
+        need_trees(one)
+        before = made_by(one)
+        with Mount():
+            same(made_by(one), before)
+        same(made_by(one), before)
+
+
+@claim
+def without_a_limit_there_is_no_group_with_one(mp):
+    """max is the default; nobody who asks for nothing pays for limits."""
     path = mp.start('p', 'sleep', '1000')
     same([value(f'{path}/{file}') for file in V2], ['max', 'max 100000', 'max'])
     same(groups_of(mp), [])
@@ -203,7 +338,7 @@ def the_end_of_the_mount_leaves_no_group():
         same(len(groups_of(mount)), 1)
         mount.end()
         same(mount.wait(), 0)
-        same(groups_of(mount), [])
+        same(made_by(mount), [])
 
 
 main()

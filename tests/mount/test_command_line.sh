@@ -66,6 +66,8 @@ usage_errors()
 	usage_error "'ro'" -o ro "$MP"
 	usage_error "third" "$MP" second third
 	usage_error "--" "$MP" --
+	usage_error "--upgrade" --upgrade
+	usage_error "--upgrade" --upgrade "$MP" second
 	claim "none of them has mounted" not mounted "$MP"
 }
 

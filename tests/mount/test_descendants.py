@@ -174,6 +174,31 @@ def bearers(entry):
 
 
 @claim
+def the_trees_of_many_are_got_by_one_line_and_the_others_are_not(mp):
+    """terminate tree and kill tree in the root's ctl: names and globs, each with its descendants."""
+    families = {name: family(mp, name)[1] for name in ('w1', 'w2', 'other')}
+    write(mp('ctl'), 'kill tree w*\njoin w1 w2')
+    wait_until(lambda: alive(families['w1']) + alive(families['w2']) == [], what='no descendant')
+    same((alive(families['other']), value(mp('other', 'state'))), (KINDS, 'running'))
+    write(mp('ctl'), 'terminate tree other w1\njoin all 20')
+    wait_until(lambda: alive(families['other']) == [], what='no descendant')
+    same(value(mp('other', 'exitcode')), '-15')
+
+
+@claim
+def a_line_about_trees_is_refused_as_a_whole(mp):
+    """All or nothing, as for the other verbs; without whom, or with nobody who matches, nothing is done."""
+    mp.make('new', 'sleep', '1')
+    path, pids = family(mp, 'p')
+    for code, words, part in ((errno.ESRCH, 'kill tree p new', 'new: '), (errno.ENOENT, 'kill tree p nobody', 'nobody'),
+                              (errno.ENOENT, 'terminate tree x*', 'x*'), (errno.EINVAL, 'kill tree', 'kill tree whom'),
+                              (errno.ENOENT, 'kill p tree', 'tree'), (errno.ENOENT, 'stop tree p', 'named tree')):
+        expect_errno(code, lambda: write(mp('ctl'), words), part, error_file=mp('error'))
+    same((alive(pids), value(path + '/state')), (KINDS, 'running'))
+    assert 'kill [tree] WHO...' in read(mp('ctl')), read(mp('ctl'))
+
+
+@claim
 def what_cannot_be_is_refused(mp):
     """ESRCH before the start, EINVAL for another word; nothing happens."""
     path = mp.make('p', 'sleep', '1000')

@@ -12,9 +12,9 @@ import tempfile
 import time
 
 from harness import DEADLINE, SLOWNESS, Mount, claim, main
-from plain import (Background, contains, errno_of, exit_of, fork, in_child, is_kind, permissions, same, wait_until, write)
+from plain import (Background, contains, errno_of, exit_of, fork, in_child, is_kind, permissions, read, same, wait_until, write)
 
-LINE = re.compile(rb'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (\S+) (created|started|exited -?\d+|removed|reset)\n')
+LINE = re.compile(rb'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (\S+) (created|started|exited -?\d+|removed|reset|paused|continued)\n')
 GAP = re.compile(rb'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z gap (\d+) events lost\n')
 PATIENCE = DEADLINE * SLOWNESS * 1000
 
@@ -59,6 +59,37 @@ def a_life_is_four_lines_in_order(mp):
          [('ok', 'created'), ('ok', 'started'), ('ok', 'exited 0'), ('ok', 'removed'),
           ('bad', 'created'), ('bad', 'started'), ('bad', 'exited 3'), ('bad', 'removed'),
           ('killed', 'created'), ('killed', 'started'), ('killed', 'exited -9')])
+    os.close(descriptor)
+
+
+def follow(descriptor, seen, *wanted):
+    """Reads on until those changes have come, and nothing else."""
+    wait_until(lambda: seen.extend(changes(drain(descriptor))) or len(seen) >= len(wanted), what=wanted)
+    same(seen, list(wanted))
+    seen.clear()
+
+
+@claim
+def a_pause_and_its_end_are_told_whoever_sent_the_signal(mp):
+    """paused and continued: by a verb, by kill(1), by itself; once each; not for a process that ends."""
+    descriptor, seen = from_now(mp), []
+    path = mp.start('p', 'sleep', '1000')
+    follow(descriptor, seen, ('p', 'created'), ('p', 'started'))
+    write(path + '/ctl', 'signal STOP')
+    follow(descriptor, seen, ('p', 'paused'))
+    write(path + '/ctl', 'signal STOP')
+    write(path + '/ctl', 'signal CONT')
+    follow(descriptor, seen, ('p', 'continued'))
+    os.kill(int(read(path + '/pid')), signal.SIGSTOP)
+    follow(descriptor, seen, ('p', 'paused'))
+    write(path + '/ctl', 'stop\njoin')
+    wait_until(lambda: seen.extend(changes(drain(descriptor))) or ('p', 'exited -15') in seen)
+    assert seen in ([('p', 'continued'), ('p', 'exited -15')], [('p', 'exited -15')]), seen
+    seen.clear()
+    path = mp.start('q', 'sh', ['-c', 'kill -STOP $$; exit 3'])
+    follow(descriptor, seen, ('q', 'created'), ('q', 'started'), ('q', 'paused'))
+    write(path + '/ctl', 'signal CONT\njoin')
+    wait_until(lambda: seen.extend(changes(drain(descriptor))) or ('q', 'exited 3') in seen)
     os.close(descriptor)
 
 

@@ -2,11 +2,12 @@
 """Keeper and server: what lies inside the mount can be executed, a hanging exec holds up only itself, nothing leaks."""
 import errno
 import os
+import resource
 import signal
 import stat
 import subprocess
 
-from harness import BINARY, Mount, claim, main, program_of
+from harness import BINARY, Mount, Skip, claim, main, program_of
 from plain import Background, children_of, expect_errno, in_child, read, same, value, wait_until, write
 
 
@@ -234,6 +235,36 @@ def a_child_has_the_limits_and_the_badness_of_whoever_mounted(mp):
         same(read(path + '/stdout'), subprocess.run(['cat', f'/proc/self/{file}'], capture_output=True, text=True).stdout)
 
 
+def badness_of(pid):
+    return read(f'/proc/{pid}/oom_score_adj').strip()
+
+
+@claim
+def when_memory_runs_out_the_keeper_is_the_last_that_is_killed():
+    """The keeper lowers its oom_score_adj; its server, its processes and a command have what the mount was started with."""
+    with Mount(prepare=lambda: write('/proc/self/oom_score_adj', '567')) as mp:
+        path = mp.make('runs', 'sleep', '1000')
+        write(path + '/ctl', 'start')
+        pid = value(path + '/pid')
+        if badness_of(mp.keeper) == '567':
+            raise Skip('nobody can lower it here')
+        assert badness_of(mp.keeper) in ('0', '-1000'), badness_of(mp.keeper)
+        same((badness_of(mp.server), badness_of(pid)), ('567', '567'))
+
+
+def soft_limit():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+@claim
+def the_keeper_has_as_many_descriptors_as_it_may_and_its_children_what_they_had():
+    """The child restores oom_score_adj, rlimits and nice."""
+    with Mount(prepare=soft_limit) as mp:
+        most = resource.prlimit(mp.keeper, resource.RLIMIT_NOFILE)[1]
+        same(resource.prlimit(mp.keeper, resource.RLIMIT_NOFILE)[0], most)
+        same(read(mp.run('limit', 'sh', ['-c', 'ulimit -Sn; ulimit -Hn']) + '/stdout').split()[0], '256')
+
+
 @claim
 def the_mount_answers_while_its_processes_write_without_end(mp):
     """The server never blocks."""
@@ -266,6 +297,33 @@ def what_the_mount_says_to_itself_is_refused_from_others():
             done = subprocess.run([BINARY, '--serve', str(number), '/mnt'], pass_fds=[file.fileno()], capture_output=True, text=True)
             same((done.returncode, done.stdout), (1, ''))
             assert done.stderr.startswith('procfs-mp: --serve is what procfs-mp says to itself'), done.stderr
+
+
+@claim
+def what_is_no_mount_is_not_upgraded_and_nobody_is_signalled(mp):
+    """--upgrade asks the keeper of a mount, and nobody else."""
+    def refused(place):
+        done = subprocess.run([BINARY, '--upgrade', place], capture_output=True, text=True)
+        same((done.returncode, done.stdout), (1, ''))
+        assert done.stderr.startswith(f"procfs-mp: '{place}' is no mount of procfs-mp"), done.stderr
+    refused(mp.base)
+    refused(mp.base + '/missing')
+    sleeper = subprocess.Popen(['sleep', '1000'])
+    try:
+        os.mkdir(mp.base + '/fake')
+        with open(mp.base + '/fake/version', 'w') as file:
+            file.write(f'procfs-mp 9\nkeeper {sleeper.pid}\nserver {sleeper.pid}\n')
+        refused(mp.base + '/fake')
+        same(sleeper.poll(), None, 'who was no keeper lives')
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+@claim
+def version_tells_the_two_processes_of_the_mount(mp):
+    """version: the pids of keeper and server, a line each."""
+    same(read(mp('version')).splitlines()[1:], [f'keeper {mp.keeper}', f'server {mp.server}'])
 
 
 main()

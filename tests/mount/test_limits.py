@@ -105,6 +105,17 @@ def a_limit_does_what_it_says(mp):
 
 
 @claim
+def fsize_bounds_output_that_is_kept_and_none_that_leads_elsewhere(mp):
+    """limits: kept stdout and stderr are files to the program; what was written before is there, and others are not bounded."""
+    program = ['-c', 'exec head -c 5000 /dev/zero']
+    path = mp.run('p', '/bin/sh', program, limits='fsize 1000')
+    same((value(path + '/exitcode'), len(read(path + '/stdout'))), (str(-signal.SIGXFSZ), 1000))
+    same(value(mp.run('q', '/bin/sh', program, limits='fsize 1000', stdout_to='/dev/null') + '/exitcode'), '0')
+    open_limits = mp.run('r', '/bin/sh', program, limits='fsize 5000')
+    same((value(open_limits + '/exitcode'), len(read(open_limits + '/stdout'))), ('0', 5000))
+
+
+@claim
 def nice_is_its_priority(mp):
     """nice: -20 to 19; the mount's own at first."""
     own = os.getpriority(os.PRIO_PROCESS, mp.keeper)
@@ -188,7 +199,7 @@ def who_cannot_raise_a_limit_is_told_when_it_is_written():
         expect_errno(errno.EPERM, lambda: write(path + '/limits', 'nofile 10:301'), 'nofile', '300', error_file=path + '/error')
         expect_errno(errno.EPERM, lambda: write(path + '/nice', '-20'), 'nice', error_file=path + '/error')
         same((read(path + '/limits'), value(path + '/nice')), ('nofile 300:300\n', str(os.getpriority(os.PRIO_PROCESS, mp.keeper))))
-        write(path + '/ctl', 'nice 10\nstart\njoin')
+        write(path + '/ctl', 'nice 19\nstart\njoin')
         same(limits_in(read(path + '/stdout'))['nofile'], ('300', '300'))
 
 

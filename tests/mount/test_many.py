@@ -171,7 +171,22 @@ def join_any_returns_at_the_first_end_and_the_descriptor_says_whose(mp):
         os.write(descriptor, b'join any all')
         same(os.read(descriptor, 4096), b'b\\012b\nc\n')
         os.write(descriptor, b'terminate all')
-        contains(os.read(descriptor, 4096).decode(), 'terminate WHO...')
+        contains(os.read(descriptor, 4096).decode(), 'kill [tree] WHO...')
+    finally:
+        os.close(descriptor)
+
+
+@claim
+def join_any_names_one_that_is_removed_as_soon_as_it_has_ended(mp):
+    """Who has ended is told by name, also when somebody else removes the directory in the same moment."""
+    sleepers(mp, 'a', 'b\nb', 'c')
+    descriptor = os.open(mp('ctl'), os.O_RDWR)
+    try:
+        waiting = Background(os.write, descriptor, b'join any a b* c')
+        wait_until(lambda: mp.pending() >= 1)
+        write(mp('b\nb', 'ctl'), 'kill\njoin\nclose')
+        waiting.result()
+        same(os.read(descriptor, 4096), b'b\\012b\n')
     finally:
         os.close(descriptor)
 
@@ -260,7 +275,7 @@ def each_user_means_their_own_processes():
 def ctl_and_help_list_the_verbs_for_many(mp):
     """cat ctl gives the list; help has it too."""
     text = read(mp('ctl'))
-    for words in ('start WHO...', 'join [any] WHO... [SECONDS]', 'terminate WHO...', 'kill WHO...', 'signal NAME WHO...',
+    for words in ('start WHO...', 'join [any] WHO... [SECONDS]', 'terminate [tree] WHO...', 'kill [tree] WHO...', 'signal NAME WHO...',
                   'close WHO...', 'WHO is all, a name or a glob'):
         contains(text, words)
         contains(read(mp('help')), words)

@@ -69,6 +69,11 @@ claim "others, even the superuser, see nothing of it" not ls "$MP"
 as_user sh -c 'mkdir "$MP/p"; echo id >"$MP/p/target"; echo -u >"$MP/p/args"'
 claim "a process starts" as_user sh -c 'printf "start\njoin\n" >"$MP/p/ctl"'
 claim "it is the user's" equal "$(as_user cat "$MP/p/stdout")" "$user"
+as_user sh -c 'cd "$MP" && mkdir much && echo sh >much/target && echo "-c \"seq 4000000\"" >much/args &&
+	printf "start\njoin\n" >much/ctl'
+seq 4000000 | tail -c 16777216 >much.expected
+claim "of much output the newest is kept" as_user cmp much.expected "$MP/much/stdout"
+as_user rmdir "$MP/much"
 claim "it begins where the mount was started, with its environment" as_user sh -c '
 	mkdir "$MP/q" && echo env >"$MP/q/target" && printf "start\njoin\n" >"$MP/q/ctl" &&
 	grep -qxF "HOME=$HOME" "$MP/q/stdout" && grep -qxF "PROCFS_MP=$MP" "$MP/q/stdout"'

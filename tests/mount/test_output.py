@@ -165,6 +165,27 @@ def who_follows_a_process_that_is_removed_unstarted_gets_the_end(mount):
 
 
 @claim
+def a_reset_is_the_end_for_who_followed_before_it(mount):
+    """reset: output begins anew; an open from before does not wait for a run that it was not about."""
+    path = mount.make('p', '/bin/echo', 'hello')
+    readers = [Background(read, path + '/output') for _ in range(3)]
+    polled = os.open(path + '/output', os.O_RDONLY | os.O_NONBLOCK)
+    wait_until(lambda: mount.pending() >= 3)
+    write(path + '/ctl', 'start\njoin\nreset')
+    for reader in readers:
+        assert reader.result() in ('', 'hello\n'), reader.value
+    poller = select.poll()
+    poller.register(polled, select.POLLIN)
+    same([bool(events & select.POLLHUP) for _, events in poller.poll(0)], [True])
+    same(os.read(polled, 100), b'')
+    os.close(polled)
+    new = Background(read, path + '/output')
+    wait_until(lambda: mount.pending() >= 1)
+    write(path + '/ctl', 'start')
+    same(new.result(), 'hello\n')
+
+
+@claim
 def tail_follows_stdout(mount):
     """tail -f shows what comes; st_size is true while it grows."""
     relay = Relay(mount, 'a')
@@ -200,12 +221,12 @@ def the_newest_is_kept_and_status_says_how_much_was_dropped(mount):
 
 
 def kept_memory(mount):
-    """KiB of the memory files that the server holds."""
+    """KiB of the memory files that the server holds: nameless on a tmpfs of its own, or as memfd_create(2) names them."""
     blocks = 0
     for name in os.listdir(f'/proc/{mount.server}/fd'):
         link = f'/proc/{mount.server}/fd/{name}'
         try:
-            if os.readlink(link).startswith('/memfd:std'):
+            if os.readlink(link).startswith(('/#', '/memfd:std')):
                 blocks += os.stat(link).st_blocks
         except FileNotFoundError:
             pass

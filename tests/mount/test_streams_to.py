@@ -142,6 +142,22 @@ def a_descriptor_that_is_not_there_or_cannot_be_written_is_ebadf(mount):
 
 
 @claim
+def inherit_and_restart_do_not_go_together(mount):
+    """No second run fails for want of a descriptor: the start is refused, and so is a restart that is written later."""
+    path = mount.make('a', 'sleep', '1000', stderr_to='inherit', restart='on-failure')
+    expect_errno(errno.EINVAL, lambda: write(path + '/ctl', 'start'), 'inherit and restart', 'no to restart', error_file=path + '/error')
+    same(value(path + '/state'), 'initial')
+    write(path + '/restart', 'no')
+    write(path + '/ctl', 'start')
+    for word in ('on-failure', 'always'):
+        expect_errno(errno.EINVAL, lambda: write(path + '/restart', word), 'inherit and restart', error_file=path + '/error')
+    write(path + '/restart', 'no')
+    same((value(path + '/restart'), value(path + '/alive')), ('no', '1'))
+    write(path + '/ctl', 'kill\njoin\nreset\nstderr_to /dev/null\nrestart always\nstart')
+    same(value(path + '/restart'), 'always')
+
+
+@claim
 def only_the_owners_programs_lend_their_descriptors():
     """The superuser's write of start in another's directory inherits nothing; files are opened with the owner's rights."""
     if os.geteuid():

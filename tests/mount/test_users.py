@@ -406,20 +406,20 @@ def another_users_limits_are_what_that_user_could_get(mp):
                  error_file=path + '/error')
     if 20 - resource.getrlimit(resource.RLIMIT_NICE)[0] > -5:
         expect_errno(errno.EPERM, lambda: as_alice(lambda: write(path + '/nice', '-5')), 'superuser', error_file=path + '/error')
-    as_alice(lambda: write(path + '/ctl', f'limits nofile 20:{most}\nnice 3\nstart\njoin'))
+    as_alice(lambda: write(path + '/ctl', f'limits nofile 20:{most}\nnice 19\nstart\njoin'))
     text = read(path + '/stdout')
     assert re.search(rf'Max open files +20 +{most} ', text), text
-    contains(text, '\n3\n')
+    contains(text, '\n19\n')
     if most >= int(open('/proc/sys/fs/nr_open').read()):
         most -= 1
     capable = int(next(line for line in open('/proc/self/status') if line.startswith('CapEff:')).split()[1], 16)
     if not capable >> CAP_SYS_RESOURCE & 1:
         most -= 1  # not even root can raise it here
-    path = mp.run('raised', '/bin/sh', ['-c', FACTS], user=str(ALICE), nice='-5' if capable >> CAP_SYS_NICE & 1 else '5', limits=f'nofile 20:{most + 1}\nnproc 5000')
+    path = mp.run('raised', '/bin/sh', ['-c', FACTS], user=str(ALICE), nice='-5' if capable >> CAP_SYS_NICE & 1 else '19', limits=f'nofile 20:{most + 1}\nnproc 5000')
     text = read(path + '/stdout')
     assert re.search(rf'Max open files +20 +{most + 1} ', text), text
     assert re.search(r'Max processes +5000 +5000 ', text), text
-    contains(text, '\n-5\n' if capable >> CAP_SYS_NICE & 1 else '\n5\n')
+    contains(text, '\n-5\n' if capable >> CAP_SYS_NICE & 1 else '\n19\n')
 
 
 @claim

@@ -1,0 +1,134 @@
+/* Programs that hold the session open are main processes; the keeper is played by hand. */
+#include "world.h"
+
+static void a_session_makes_its_program_a_main_process_until_it_ends(void **state)
+{
+	struct world *world = *state;
+	struct session *session, *found;
+	struct process *daemonic, *plain;
+	pid_t under, opener = world_spawn_with(world, WORLD_WITH_CHILD, &under), daemonic_pid, plain_pid;
+	struct caller caller = world_inside(world, opener);
+
+	assert_int_equal(manager_open_session(world->manager, &caller, &session), 0);
+	assert_null(manager_inside(world->manager, &caller, &found));
+	assert_ptr_equal(found, session);
+	daemonic = world_make_daemonic(world, &caller, "daemonic");
+	assert_ptr_equal(daemonic->session, session);
+	assert_null(daemonic->parent);
+	caller.pid = under;
+	plain = world_make_daemonic(world, &caller, "plain");
+	plain->daemonic = false;
+	assert_ptr_equal(plain->session, session);
+	assert_null(world_make(world, "mine")->session);
+	daemonic_pid = world_run(world, daemonic);
+	plain_pid = world_run(world, plain);
+	kill(opener, SIGKILL);
+	world_reap(world, opener);
+	AWAIT(world, !daemonic->session);
+	world_assert_terminated(world, daemonic_pid);
+	world_assert_untouched(plain_pid);
+	assert_null(plain->session);
+	manager_close_session(world->manager, session);
+}
+
+static void closing_the_session_is_its_end(void **state)
+{
+	struct world *world = *state;
+	struct session *session, *found;
+	struct process *daemonic;
+	pid_t pid;
+
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &session), 0);
+	daemonic = world_make_daemonic(world, &world->caller, "daemonic");
+	assert_ptr_equal(daemonic->session, session);
+	pid = world_run(world, daemonic);
+	world_assert_untouched(pid);
+	manager_close_session(world->manager, session);
+	world_assert_terminated(world, pid);
+	assert_null(daemonic->session);
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_null(found);
+}
+
+static void a_session_opened_twice_lasts_until_both_are_closed(void **state)
+{
+	struct world *world = *state;
+	struct session *first, *second, *found;
+
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &first), 0);
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &second), 0);
+	manager_close_session(world->manager, second);
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_ptr_equal(found, first);
+	manager_close_session(world->manager, first);
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_null(found);
+}
+
+static void a_session_lasts_until_its_opener_has_no_descriptor_of_it(void **state)
+{
+	struct world *world = *state;
+	char path[] = "/tmp/test_lineage.XXXXXX";
+	pid_t other = world_spawn(world);
+	int first = mkstemp(path), second = dup(first);
+	struct session *session, *found;
+
+	assert_true(first >= 0 && second >= 0);
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &session), 0);
+	close(first);
+	manager_check_session(world->manager, session, getpid(), path + strlen("/tmp/"));
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_ptr_equal(found, session);
+	close(second);
+	/* Another one's close says nothing of the opener. */
+	manager_check_session(world->manager, session, other, path + strlen("/tmp/"));
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_ptr_equal(found, session);
+	manager_check_session(world->manager, session, getpid(), path + strlen("/tmp/"));
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_null(found);
+	manager_check_session(world->manager, session, getpid(), path + strlen("/tmp/"));
+	manager_close_session(world->manager, session);
+	unlink(path);
+}
+
+static void inside_of_a_managed_process_its_session_does_not_count(void **state)
+{
+	struct world *world = *state;
+	struct process *process = world_make(world, "x"), *child;
+	struct caller inside = world_inside(world, world_run(world, process));
+	struct session *session;
+
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &session), 0);
+	child = world_make_as(world, &inside, "child");
+	assert_ptr_equal(child->parent, process);
+	assert_null(child->session);
+	manager_close_session(world->manager, session);
+}
+
+static void who_cannot_be_identified_or_is_gone_opens_no_session(void **state)
+{
+	struct world *world = *state;
+	struct caller nobody = world->caller;
+	struct session *session;
+
+	nobody.pid = 0;
+	assert_int_equal(manager_open_session(world->manager, &nobody, &session), -EPERM);
+	assert_non_null(strstr(world->why.sentence, "cannot be identified"));
+	nobody.pid = 2147480000;
+	assert_int_equal(manager_open_session(world->manager, &nobody, &session), -ESRCH);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_WORLD(a_session_makes_its_program_a_main_process_until_it_ends),
+		IN_WORLD(closing_the_session_is_its_end),
+		IN_WORLD(a_session_opened_twice_lasts_until_both_are_closed),
+		IN_WORLD(a_session_lasts_until_its_opener_has_no_descriptor_of_it),
+		IN_WORLD(inside_of_a_managed_process_its_session_does_not_count),
+		IN_WORLD(who_cannot_be_identified_or_is_gone_opens_no_session),
+	};
+
+	return cmocka_run_group_tests_name("lineage_session", tests, NULL, NULL);
+}
