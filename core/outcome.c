@@ -209,7 +209,7 @@ void outcome_scan(struct manager *manager)
 void outcome_take(struct manager *manager, const struct message *message)
 {
 	if (message->kind == MESSAGE_SIGNAL)
-		lineage_on_signal(manager, message->value);
+		lineage_on_signal(manager, message->ref.generation);
 	else if (message->kind == MESSAGE_PAUSED || message->kind == MESSAGE_CONTINUED)
 		take_pause(manager, message->ref, message->kind == MESSAGE_PAUSED);
 	else if (message->ref.index == PTABLE_COMMAND) {
