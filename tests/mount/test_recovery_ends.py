@@ -73,6 +73,31 @@ def a_stopped_server_that_is_killed_is_followed(mp):
 
 
 @claim
+def a_launch_that_fails_after_the_kill_tells_the_same_sentence(mp):
+    """exec failed: its own errno and a sentence that names the path, also when the server that sent the launch is gone."""
+    with Mount() as other:
+        cases = {'target': ('target', other('nothing')), 'cwd': ('cwd', other('nowhere')),
+                 'stdout': ('stdout_to', other('no', 'x'))}
+
+        def start(name):
+            path = mp.make(name, 'true')
+            file, text = cases[name.rstrip('0')]
+            write(f'{path}/{file}', text)
+            return errno_of(write, path + '/ctl', 'start')
+        expected = {name: (start(name), read(mp(name, 'error'))) for name in cases}
+        before = other.idle()
+        os.kill(other.server, signal.SIGSTOP)
+        try:
+            starts = {name: Background(start, name + '0') for name in cases}
+            wait_until(lambda: other.pending() > before, what='a launch that hangs')
+            mp.kill_server()
+            read(mp('version'))
+        finally:
+            os.kill(other.server, signal.SIGCONT)
+        same({name: (starts[name].result(), read(mp(name + '0', 'error'))) for name in cases}, expected)
+
+
+@claim
 def the_log_says_what_happened(mp):
     """A server that died is told of, with the signal and the time that it took."""
     mp.kill_server(signal.SIGSEGV)
