@@ -7,8 +7,8 @@ import signal
 import time
 
 import harness
-from harness import Mount, claim, main
-from plain import (Background, contains, errno_of, exists, expect_errno, fork, exit_of, in_child, read, same, value,
+from harness import SLOWNESS, Mount, claim, main
+from plain import (Background, comment, contains, errno_of, exists, expect_errno, fork, exit_of, in_child, read, same, value,
                    wait_until, write)
 
 GONE = (errno.ENOTCONN, errno.ECONNABORTED)
@@ -103,6 +103,26 @@ def the_log_says_what_happened(mp):
     mp.kill_server(signal.SIGSEGV)
     read(mp('version'))
     wait_until(lambda: 'was killed by signal 11 (Segmentation fault); another one has taken over after' in mp.messages())
+
+
+@claim(timeout=150)
+def a_thousand_processes_are_taken_over_quickly(mp):
+    """The keeper restarts it within 50 ms at 1,000 processes: how long it took is only told, and every process runs on."""
+    count = 1000 if SLOWNESS == 1 else 100
+    for _ in range(count):
+        write(mp('clone'), b'target sleep\nargs 1000\nstart', os.O_WRONLY)
+    pids = {name: value(mp(name, 'pid')) for name in mp.names()}
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        os.kill(mp.server, signal.SIGKILL)
+        read(mp('version'))
+        times.append((time.monotonic() - began) * 1000)
+        mp.server = mp.find_server()
+        mp.servers = [mp.server]
+    comment(f'{count} processes: from the kill to the first answer ' + ', '.join(f'{time:.0f}' for time in times) + ' ms')
+    same((len(pids), {name: value(mp(name, 'pid')) for name in mp.names()}), (count, pids))
+    write(mp('ctl'), 'kill all\njoin all')
 
 
 def no_core(mp):
