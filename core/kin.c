@@ -26,13 +26,9 @@ static int read_small(pid_t pid, const char *file, char *buffer, size_t room)
 }
 
 /* The command's name (field 2) may hold anything, blanks and parentheses too: count from its last parenthesis. */
-int kin_read(pid_t pid, struct kin *out)
+int kin_parse(const char *stat, struct kin *out)
 {
-	char buffer[1024];
-	int error = read_small(pid, "stat", buffer, sizeof buffer);
-	if (error)
-		return error;
-	const char *rest = strrchr(buffer, ')');
+	const char *rest = strrchr(stat, ')');
 	int parent, session;
 	char state;
 	unsigned long long start;
@@ -42,6 +38,13 @@ int kin_read(pid_t pid, struct kin *out)
 		return -ESRCH;
 	*out = (struct kin){ .parent = parent, .session = session, .start = start, .state = state };
 	return 0;
+}
+
+int kin_read(pid_t pid, struct kin *out)
+{
+	char buffer[1024];
+	int error = read_small(pid, "stat", buffer, sizeof buffer);
+	return error ? error : kin_parse(buffer, out);
 }
 
 bool kin_is_stopped(pid_t pid)
@@ -78,18 +81,13 @@ int kin_user(pid_t pid, uid_t *out)
 	return 0;
 }
 
-int kin_environment_number(pid_t pid, const char *name, uint64_t *out)
+int kin_find_number(FILE *environment, const char *name, uint64_t *out)
 {
-	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return errno == EACCES ? -EACCES : -ESRCH;
 	size_t length = strlen(name);
 	char *entry = NULL;
 	size_t room = 0;
 	int error = -ENOENT;
-	while (error && getdelim(&entry, &room, '\0', file) > 0) {
+	while (error && getdelim(&entry, &room, '\0', environment) > 0) {
 		if (strncmp(entry, name, length) || entry[length] != '=')
 			continue;
 		char *end;
@@ -101,6 +99,17 @@ int kin_environment_number(pid_t pid, const char *name, uint64_t *out)
 		error = 0;
 	}
 	free(entry);
+	return error;
+}
+
+int kin_environment_number(pid_t pid, const char *name, uint64_t *out)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return errno == EACCES ? -EACCES : -ESRCH;
+	int error = kin_find_number(file, name, out);
 	fclose(file);
 	return error;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct kin {
@@ -17,6 +18,9 @@ struct kin {
 	uint64_t start; /* clock ticks since boot: proc(5), field 22 */
 	char state;     /* R, S, D, T, Z, ... */
 };
+
+/* A line of /proc/PID/stat. Result: 0 and *out, or -ESRCH when it is none. */
+int kin_parse(const char *stat, struct kin *out);
 
 /* pid may be a thread's. Result: 0 and *out, or -ESRCH. */
 int kin_read(pid_t pid, struct kin *out);
@@ -33,6 +37,8 @@ int kin_environment_number(pid_t pid, const char *name, uint64_t *out);
 
 /* The last part of the path of its group in cgroup v2. Result: 0, and a string that ends within room; -ENOENT, -ESRCH. */
 int kin_group(pid_t pid, char *name, size_t room);
+/* The same in bytes of the form of /proc/PID/environ. Result: 0 and *out, or -ENOENT. */
+int kin_find_number(FILE *environment, const char *name, uint64_t *out);
 
 /* True when the process has something open whose path, as it sees it, ends in /NAME. Reads links only, so it never calls into
  * a filesystem. */

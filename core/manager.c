@@ -115,6 +115,14 @@ static int begin_settling(struct manager *manager)
 	return 0;
 }
 
+/* Where there is a journal a server before this one may have died. */
+static int begin_groups(struct manager *manager)
+{
+	if (!manager->config.groups || !manager_cgroups(manager))
+		return 0;
+	return manager->config.journal ? cgroups_adopt(manager->cgroups) : 0;
+}
+
 int manager_create(const struct manager_config *config, struct manager **out)
 {
 	struct manager *manager = calloc(1, sizeof *manager);
@@ -135,15 +143,16 @@ int manager_create(const struct manager_config *config, struct manager **out)
 	if (!error)
 		error = begin_settling(manager);
 	if (!error)
+		error = begin_groups(manager);
+	if (!error)
 		error = start_listen(manager);
 	if (error) {
+		cgroups_destroy(manager->cgroups);
 		stop_settling(manager);
 		captures_destroy(manager->captures);
 		free(manager);
 		return error;
 	}
-	if (config->groups && manager_cgroups(manager))
-		cgroup_trees_begin(manager->cgroups);
 	*out = manager;
 	return 0;
 }
@@ -560,10 +569,17 @@ const struct surroundings *manager_surroundings(const struct manager *manager)
 	return manager->config.surroundings;
 }
 
+/* Its record may not name a group that will be another's. */
+static void on_tree_parted(struct cgroup_tree **holder)
+{
+	process_touch((struct process *)(void *)((char *)holder - offsetof(struct process, tree)));
+}
+
 struct cgroups *manager_cgroups(struct manager *manager)
 {
-	if (!manager->cgroups)
-		cgroups_create(manager->config.loop, "/proc/self/mountinfo", "/proc/self/cgroup", &manager->cgroups);
+	if (!manager->cgroups &&
+	    !cgroups_create(manager->config.loop, "/proc/self/mountinfo", "/proc/self/cgroup", &manager->cgroups))
+		cgroup_trees_watch(manager->cgroups, on_tree_parted);
 	return manager->cgroups;
 }
 

@@ -176,6 +176,7 @@ static void put_run(struct text *out, const struct process *process, const struc
 	record_put_time(out, process->ended);
 	record_put_number(out, ties->output_dropped[0]);
 	record_put_number(out, ties->output_dropped[1]);
+	record_put_number(out, ties->tree);
 	record_put_number(out, process->terms ? (uint64_t)process->terms->runs_as + 1 : 0);
 	record_put_signed(out, ties->writer);
 	record_put_number(out, ties->writer_start);
@@ -193,6 +194,7 @@ static void take_run(struct process *process, struct process_ties *ties, struct 
 	process->ended = record_time(from);
 	ties->output_dropped[0] = record_number(from);
 	ties->output_dropped[1] = record_number(from);
+	ties->tree = record_number(from);
 	uint64_t runs_as = record_number(from);
 	struct terms *terms = runs_as ? terms_of(process) : NULL;
 	if (terms)

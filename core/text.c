@@ -99,15 +99,37 @@ char *text_take(struct text *text, size_t *size)
 	return data;
 }
 
+/* One line: what was quoted may hold newlines, and those are shown as in listings. */
+static bool copy_line(char *out, size_t room, const char *sentence)
+{
+	size_t size = 0;
+	for (; *sentence; sentence++) {
+		bool plain = (unsigned char)*sentence >= ' ' && *sentence != 0x7f;
+		size_t wanted = plain ? 1 : 4;
+		if (size + wanted >= room)
+			break;
+		if (plain)
+			out[size] = *sentence;
+		else
+			snprintf(out + size, room - size, "\\%03o", (unsigned char)*sentence);
+		size += wanted;
+	}
+	out[size] = '\0';
+	return !*sentence;
+}
+
 int refuse(struct refusal *why, int error, const char *format, ...)
 {
 	if (!why)
 		return -error;
+	char sentence[sizeof why->sentence];
 	va_list args;
 	va_start(args, format);
-	int size = vsnprintf(why->sentence, sizeof why->sentence, format, args);
+	int size = vsnprintf(sentence, sizeof sentence, format, args);
 	va_end(args);
-	if (size >= (int)sizeof why->sentence)
-		memcpy(why->sentence + sizeof why->sentence - 4, "...", 4);
+	if (!copy_line(why->sentence, sizeof why->sentence, sentence) || size >= (int)sizeof sentence) {
+		size_t end = strlen(why->sentence);
+		memcpy(why->sentence + (end < sizeof sentence - 4 ? end : sizeof sentence - 4), "...", 4);
+	}
 	return -error;
 }

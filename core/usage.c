@@ -62,13 +62,10 @@ static struct timeval of_ticks(unsigned long long ticks)
 }
 
 /* The command's name (field 2) may hold anything, blanks and parentheses too: count from its last parenthesis. */
-static bool read_stat(pid_t pid, struct usage *out)
+bool usage_parse_stat(const char *stat, struct usage *out)
 {
-	char buffer[1024];
 	unsigned long long minflt, child_minflt, majflt, child_majflt, utime, stime, child_utime, child_stime;
-	if (!read_file(pid, "stat", buffer, sizeof buffer))
-		return false;
-	const char *rest = strrchr(buffer, ')');
+	const char *rest = strrchr(stat, ')');
 	if (!rest || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %llu %llu %llu %llu %llu %llu %llu %llu", &minflt,
 			    &child_minflt, &majflt, &child_majflt, &utime, &stime, &child_utime, &child_stime) != 8)
 		return false;
@@ -92,21 +89,29 @@ static int64_t blocks_of(const char *buffer, const char *key)
 	return bytes < 0 ? USAGE_UNKNOWN : bytes / BLOCK;
 }
 
+void usage_parse_status(const char *status, struct usage *out)
+{
+	out->maxrss_kib = number_of(status, "\nVmHWM:");
+	out->nvcsw = number_of(status, "\nvoluntary_ctxt_switches:");
+	out->nivcsw = number_of(status, "\nnonvoluntary_ctxt_switches:");
+}
+
+void usage_parse_io(const char *io, struct usage *out)
+{
+	out->inblock = blocks_of(io, "\nread_bytes:");
+	out->oublock = blocks_of(io, "\nwrite_bytes:");
+}
+
 int usage_read(pid_t pid, struct usage *out)
 {
 	char buffer[4096] = "\n";
 	*out = (struct usage){ .maxrss_kib = USAGE_UNKNOWN, .inblock = USAGE_UNKNOWN, .oublock = USAGE_UNKNOWN,
 			       .nvcsw = USAGE_UNKNOWN, .nivcsw = USAGE_UNKNOWN };
-	if (!read_stat(pid, out))
+	if (!read_file(pid, "stat", buffer + 1, sizeof buffer - 1) || !usage_parse_stat(buffer, out))
 		return -ESRCH;
-	if (read_file(pid, "status", buffer + 1, sizeof buffer - 1)) {
-		out->maxrss_kib = number_of(buffer, "\nVmHWM:");
-		out->nvcsw = number_of(buffer, "\nvoluntary_ctxt_switches:");
-		out->nivcsw = number_of(buffer, "\nnonvoluntary_ctxt_switches:");
-	}
-	if (read_file(pid, "io", buffer + 1, sizeof buffer - 1)) {
-		out->inblock = blocks_of(buffer, "\nread_bytes:");
-		out->oublock = blocks_of(buffer, "\nwrite_bytes:");
-	}
+	if (read_file(pid, "status", buffer + 1, sizeof buffer - 1))
+		usage_parse_status(buffer, out);
+	if (read_file(pid, "io", buffer + 1, sizeof buffer - 1))
+		usage_parse_io(buffer, out);
 	return 0;
 }

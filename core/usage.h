@@ -6,6 +6,7 @@
 #ifndef PROCFS_MP_USAGE_H
 #define PROCFS_MP_USAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -27,6 +28,11 @@ void usage_of_rusage(const struct rusage *rusage, struct usage *out);
  * blocks are unknown for a program that may not be traced (set-user-ID).
  * Result: 0 and *out, or -ESRCH. */
 int usage_read(pid_t pid, struct usage *out);
+
+/* What usage_read() reads, each behind a newline: /proc/PID/stat (false: it is none, and *out is unchanged), status and io. */
+bool usage_parse_stat(const char *stat, struct usage *out);
+void usage_parse_status(const char *status, struct usage *out);
+void usage_parse_io(const char *io, struct usage *out);
 
 /* The counts by their names in getrusage(2), without "ru_", in a fixed order; NULL behind the last. */
 const char *usage_count_name(unsigned index);

@@ -155,6 +155,22 @@ static void a_sentence_is_cut_visibly_and_only_when_too_long(void **state)
 	assert_string_equal(why.sentence + sizeof(why.sentence) - 5, "y...");
 }
 
+static void a_sentence_is_one_line_whatever_it_quotes(void **state)
+{
+	char longest[sizeof(((struct refusal *)NULL)->sentence)];
+	struct refusal why;
+
+	(void)state;
+	refuse(&why, EINVAL, "'%s' is not valid", "two\nlines\x7f\\");
+	assert_string_equal(why.sentence, "'two\\012lines\\177\\' is not valid");
+	memset(longest, '\n', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	refuse(&why, EINVAL, "%s", longest);
+	assert_true(strlen(why.sentence) < sizeof(why.sentence));
+	assert_string_equal(why.sentence + strlen(why.sentence) - 4, "2...");
+	assert_null(strchr(why.sentence, '\n'));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +182,7 @@ int main(void)
 		cmocka_unit_test(a_name_is_one_line_and_can_be_told_from_every_other),
 		cmocka_unit_test(a_refusal_gives_its_errno_negative_and_its_sentence),
 		cmocka_unit_test(a_sentence_is_cut_visibly_and_only_when_too_long),
+		cmocka_unit_test(a_sentence_is_one_line_whatever_it_quotes),
 	};
 
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);

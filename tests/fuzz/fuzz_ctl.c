@@ -3,23 +3,9 @@
 #include "fs/ctl.h"
 
 #include "core/manager_private.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int holds, const char *claim)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_ctl: %s does not hold\n", claim);
-	abort();
-}
 
 static void check_step(const struct script *script, const struct step *step, size_t size)
 {

@@ -1,22 +1,7 @@
 /* Whatever arrives as a launch: it is refused and nothing is touched, or it is, encoded again, the same bytes. The
  * input is taken twice: as it is, and behind a head that fits its size, so that the strings are reached. */
 #include "core/message_bytes.h"
-
-#include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int holds, const char *claim)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_message: %s does not hold\n", claim);
-	abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void check_inside(const struct message_received_launch *launch, const char *string)
 {

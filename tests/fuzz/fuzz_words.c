@@ -1,21 +1,6 @@
 /* Whatever words_split accepts must come back equal through words_join, and word by word through words_quote. */
 #include "core/words.h"
-
-#include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int holds, const char *claim)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_words: %s does not hold\n", claim);
-	abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void split(struct words *out, const char *text, size_t size)
 {

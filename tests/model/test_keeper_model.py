@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""spin(1) goes through all that keeper.pml allows, and refutes each of the variants that leave something out."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'keeper.pml')
+# The claim, what is defined, and what spin has to say.
+RUNS = (
+    ('with_one_kill_of_the_server_nothing_is_lost_or_done_twice_and_nobody_waits_for_ever', ['KILLS=1', 'ONE_STARTER'], True),
+    ('telling_the_keeper_before_the_commit_is_refuted', ['KILLS=1', 'BROKEN_TELL_BEFORE_COMMIT'], False),
+    ('releasing_an_exit_before_the_commit_is_refuted', ['KILLS=1', 'BROKEN_RELEASE_BEFORE_COMMIT'], False),
+    ('a_journal_without_answers_is_refuted', ['KILLS=1', 'BROKEN_NO_ANSWER'], False),
+    ('a_restart_that_does_not_look_at_the_table_is_refuted', ['KILLS=1', 'BROKEN_NO_RECONCILE'], False),
+    ('taking_a_launch_unchecked_is_refuted', ['KILLS=1', 'BROKEN_TAKE_UNCHECKED'], False),
+)
+COMPILER = ['cc', '-O1', '-w', '-DSAFETY', '-DCOLLAPSE', '-DVECTORSZ=2048', '-o', 'pan', 'pan.c']
+
+
+def check(defines):
+    """What pan prints: it has looked at everything, or at all up to the first error."""
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copy(MODEL, directory)
+        for command in (['spin', '-a'] + ['-D' + define for define in defines] + ['keeper.pml'], COMPILER):
+            subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
+        return subprocess.run(['./pan', '-m100000', '-n'], cwd=directory, capture_output=True, text=True).stdout
+
+
+def holds(text):
+    errors = re.search(r'errors: (\d+)', text)
+    assert errors and 'out of memory' not in text and 'max search depth too small' not in text, text
+    return errors.group(1) == '0'
+
+
+def main():
+    print('TAP version 13')
+    if not shutil.which('spin'):
+        print('1..0 # SKIP spin is not installed')
+        return 0
+    print(f'1..{len(RUNS)}')
+    failed = 0
+    for number, (claim, defines, right) in enumerate(RUNS, 1):
+        text = check(defines)
+        good = holds(text) == right
+        failed += not good
+        print(f'{"ok" if good else "not ok"} {number} - {claim}', flush=True)
+        if not good:
+            print('\n'.join('# ' + line for line in text.splitlines()), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
