@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
-#include <uthash.h>
+#include "core/hash.h"
 
 struct cgroups;
 

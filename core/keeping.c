@@ -11,6 +11,7 @@
 #include "core/manager_private.h"
 #include "core/process_record.h"
 #include "core/restart.h"
+#include "core/share.h"
 #include "core/stopping.h"
 
 /* What is larger is put without looking whether it is the same. */
@@ -204,6 +205,11 @@ static int take_session(struct manager *manager, uint64_t key, struct record_rea
 	session->start = record_number(from);
 	session->over = record_number(from);
 	session->pid_fd = -1;
+	if (!session->over && manager_share(manager, session->owner, &session->share)) {
+		free(session);
+		return -ENOMEM;
+	}
+	share_settle(session->share, &session->held, &(struct share_cost){ .descriptors = !session->over });
 	LIST_INIT(&session->children);
 	LIST_INSERT_HEAD(&manager->sessions, session, link);
 	return 0;
@@ -271,7 +277,7 @@ static void count_running(struct manager *manager, struct process *process)
 {
 	struct kin kin;
 	manager->running++;
-	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
+	LIST_INSERT_HEAD(pids_like(manager, process->pid), process, by_pid);
 	if (!kin_read(process->pid, &kin) && kin.start < manager->oldest)
 		manager->oldest = kin.start;
 }
@@ -290,8 +296,14 @@ static int take_process(struct manager *manager, uint64_t id, struct record_read
 	manager->claims += has_claim(process);
 	tie(manager, process, &ties);
 	manager_insert(manager, process);
+	error = manager_share(manager, process->owner, &process->share);
+	if (!error)
+		error = manager_enter(manager, process);
+	if (!error && process->state != PROCESS_INITIAL)
+		error = process_reserve_usage(process);
 	take_tree(manager, process, &ties);
-	error = restart_unpack(manager, process, from);
+	if (!error)
+		error = restart_unpack(manager, process, from);
 	if (!error)
 		error = stopping_unpack(manager, process, from);
 	if (!error)
@@ -411,6 +423,7 @@ int keeping_resume(struct manager *manager)
 		lineage_resume_session(manager, session);
 	}
 	while ((process = manager_after(manager, process ? process->id : 0))) {
+		share_recount(process);
 		if (process->state != PROCESS_RUNNING)
 			continue;
 		capture_begin(process);

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "core/capture.h"
@@ -168,8 +167,6 @@ void manager_destroy(struct manager *manager)
 		struct process *process = manager->roster[i].process;
 		if (!process)
 			continue;
-		if (process->pid && process->state == PROCESS_RUNNING)
-			HASH_DELETE(by_pid, manager->pids, process);
 		HASH_DELETE(by_directory, manager->directories, process);
 		restart_destroy(process);
 		process_destroy(process);
@@ -263,10 +260,15 @@ struct process *manager_by_directory(struct manager *manager, const char *direct
 	return process;
 }
 
+int manager_enter(struct manager *manager, struct process *process)
+{
+	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
+	return process->by_directory.tbl ? 0 : -ENOMEM;
+}
+
 void manager_insert(struct manager *manager, struct process *process)
 {
 	manager->roster[manager->used++] = (struct place){ process->id, process };
-	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
 	process->kept.changed = manager->config.journal ? &manager->changed : NULL;
 }
 
@@ -323,12 +325,21 @@ static int name_by_number(struct manager *manager, const struct process *parent,
 	} while (true);
 }
 
+static int check_share(struct manager *manager, const struct caller *caller, struct share **out)
+{
+	int error = manager_share(manager, caller->uid, out);
+	return error ? error : share_check(*out, &(struct share_cost){ .processes = 1 }, caller->why);
+}
+
 /* Everything that can fail comes first; the set is changed by what can't. */
 int manager_make(struct manager *manager, const struct caller *caller, const char *directory, struct process **out)
 {
+	struct share *share = NULL;
 	int error = check_maker(manager, caller);
 	if (!error && directory)
 		error = check_directory(manager, directory, caller->why);
+	if (!error)
+		error = check_share(manager, caller, &share);
 	if (!error)
 		error = manager_reserve(manager);
 	if (error)
@@ -349,12 +360,16 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	struct process *process = identity ? process_create(directory, identity) : NULL;
 	free(identity);
 	free(chosen);
-	if (!process)
+	if (!process || manager_enter(manager, process)) {
+		process_destroy(process);
 		return -ENOMEM;
+	}
 	*made = number;
 	process->id = ++manager->last_id;
 	process->owner = caller->uid;
 	process->group = caller->gid;
+	process->share = share;
+	share_recount(process);
 	process->configuration.start_method = manager->start_method;
 	clock_gettime(CLOCK_REALTIME, &process->created);
 	lineage_adopt(manager, process, caller);
@@ -529,7 +544,7 @@ int manager_usage(struct manager *manager, const struct process *process, struct
 		return -ENODATA;
 	if (process->state != PROCESS_ENDED && !usage_of_live(manager, process, out))
 		return 0;
-	if (!process->usage)
+	if (!process->has_usage)
 		return process->state == PROCESS_ENDED ? -ENOMEM : -ENODATA;
 	*out = *process->usage;
 	return 0;
@@ -581,61 +596,4 @@ struct cgroups *manager_cgroups(struct manager *manager)
 	    !cgroups_create(manager->config.loop, "/proc/self/mountinfo", "/proc/self/cgroup", &manager->cgroups))
 		cgroup_trees_watch(manager->cgroups, on_tree_parted);
 	return manager->cgroups;
-}
-
-struct user *manager_user(struct manager *manager, uid_t uid)
-{
-	struct user *user;
-	HASH_FIND(hh, manager->users, &uid, sizeof uid, user);
-	if (user)
-		return user;
-	user = calloc(1, sizeof *user);
-	if (!user)
-		return NULL;
-	user->uid = uid;
-	HASH_ADD(hh, manager->users, uid, sizeof uid, user);
-	return user;
-}
-
-int manager_authkey(struct manager *manager, const struct process *process, unsigned char *out)
-{
-	if (process->authkey) {
-		memcpy(out, process->authkey, PROCESS_AUTHKEY_SIZE);
-		return 0;
-	}
-	struct user *user = manager_user(manager, process->owner);
-	if (!user)
-		return -ENOMEM;
-	if (!user->authkey) {
-		unsigned char *key = malloc(PROCESS_AUTHKEY_SIZE);
-		if (!key)
-			return -ENOMEM;
-		if (getrandom(key, PROCESS_AUTHKEY_SIZE, 0) != PROCESS_AUTHKEY_SIZE) {
-			free(key);
-			return -errno;
-		}
-		user->authkey = key;
-		manager->are_users_changed = true;
-	}
-	memcpy(out, user->authkey, PROCESS_AUTHKEY_SIZE);
-	return 0;
-}
-
-void manager_set_error(struct manager *manager, uid_t uid, const char *sentence)
-{
-	struct user *user = manager_user(manager, uid);
-	if (!user)
-		return;
-	if (!user->error && !sentence)
-		return;
-	free(user->error);
-	user->error = sentence ? strdup(sentence) : NULL;
-	manager->are_users_changed = true;
-}
-
-const char *manager_error(struct manager *manager, uid_t uid)
-{
-	struct user *user;
-	HASH_FIND(hh, manager->users, &uid, sizeof uid, user);
-	return user ? user->error : NULL;
 }

@@ -123,7 +123,7 @@ static void on_started(struct manager *manager, struct process *process)
 	process->start = NULL;
 	LIST_REMOVE(process, beginning);
 	manager->running++;
-	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
+	LIST_INSERT_HEAD(pids_like(manager, process->pid), process, by_pid);
 	process_set_error(process, NULL);
 	stopping_on_started(manager, process);
 	manager_raise(manager, process, MANAGER_STARTED, process->started);
@@ -144,7 +144,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
 	process_end(process, entry->status, entry->ended);
 	process_set_usage(process, &entry->usage);
-	HASH_DELETE(by_pid, manager->pids, process);
+	LIST_REMOVE(process, by_pid);
 	stopping_on_over(process);
 	manager_raise(manager, process, MANAGER_EXITED, process->ended);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
@@ -164,8 +164,10 @@ void manager_tell_end(struct manager *manager, struct process *process)
 	uint64_t id = process->id;
 	capture_end(process, 0);
 	input_end(process);
-	if (manager_by_id(manager, id))
+	if (manager_by_id(manager, id)) {
+		share_spare(process);
 		waiters_tell(&process->joining, 0);
+	}
 	lineage_check_finished(manager);
 }
 

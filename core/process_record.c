@@ -160,8 +160,10 @@ static int take_usage(struct process *process, struct record_reader *from)
 	int64_t *count;
 	for (size_t i = 0; (count = usage_counts(&usage, i)); i++)
 		*count = record_signed(from);
-	process_set_usage(process, &usage);
-	return process->usage ? 0 : -ENOMEM;
+	int error = process_reserve_usage(process);
+	if (!error)
+		process_set_usage(process, &usage);
+	return error;
 }
 
 static void put_run(struct text *out, const struct process *process, const struct process_ties *ties)
@@ -213,7 +215,7 @@ static unsigned flags_of(const struct process *process, const struct process_tie
 	flags |= process->stop_wanted ? IS_STOP_WANTED : 0;
 	flags |= ties->has_input ? HAS_INPUT : 0;
 	flags |= ties->input_ending ? HAS_INPUT_ENDING : 0;
-	flags |= process->usage ? HAS_USAGE : 0;
+	flags |= process->has_usage ? HAS_USAGE : 0;
 	return flags;
 }
 
@@ -236,7 +238,7 @@ void process_pack(const struct process *process, const struct process_ties *ties
 		record_put_signed(out, ties->input_sent);
 	if (has_run(process, ties))
 		put_run(out, process, ties);
-	if (process->usage)
+	if (process->has_usage)
 		put_usage(out, process->usage);
 }
 

@@ -194,6 +194,7 @@ static int execute_server(struct program *program, const char *path, const int e
 		.debug = program->options->debug,
 		.has_command = program->options->command,
 		.in_background = !program->options->foreground,
+		.limits = program->options->limits,
 	};
 
 	fflush(NULL);

@@ -152,6 +152,19 @@ static int take_server(struct server *server, struct record_reader *from)
 	return 0;
 }
 
+static int take_lock(struct server *server, struct record_reader *from)
+{
+	struct lock *lock;
+	struct share *share = NULL;
+	int error = lock_unpack(&server->locks, from, &lock);
+	if (!error)
+		error = manager_share(server->manager, lock->owner, &share);
+	/* It was let in before: what its owner may have now decides about later ones. */
+	if (!error)
+		locks_charge(lock, share, NULL);
+	return error;
+}
+
 static int take(void *context, const struct record *record)
 {
 	struct server *server = context;
@@ -165,7 +178,7 @@ static int take(void *context, const struct record *record)
 		error = events_unpack(server->events, &from);
 		break;
 	case RECORD_LOCK:
-		error = lock_unpack(&server->locks, &from, NULL);
+		error = take_lock(server, &from);
 		break;
 	case RECORD_HANDLE:
 		error = handle_unpack(server, record->key, &from, NULL);

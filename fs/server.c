@@ -21,6 +21,9 @@
 /* How many requests are answered before timers and the keeper get their turn. */
 enum { REQUESTS_A_TURN = 64 };
 
+/* One user may have one of these parts of the locks and the descriptors. */
+enum { PARTS = 4 };
+
 struct server *server_create(void)
 {
 	struct server *server = calloc(1, sizeof *server);
@@ -220,6 +223,15 @@ static uint64_t device_of(const char *mountpoint)
 	return makedev(found.stx_dev_major, found.stx_dev_minor);
 }
 
+/* What all users share is never one user's alone. */
+static void set_limits(struct share_limits *limits)
+{
+	struct rlimit descriptors;
+	bool known = !getrlimit(RLIMIT_NOFILE, &descriptors) && descriptors.rlim_cur != RLIM_INFINITY;
+	limits->descriptors = known ? descriptors.rlim_cur / PARTS : SHARE_UNLIMITED;
+	limits->locks = LOCKS_MOST / PARTS;
+}
+
 static int begin(struct server *server, const struct server_config *config)
 {
 	extern char **environ;
@@ -233,6 +245,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.uid = geteuid(),
 		.gid = getegid(),
 	};
+	set_limits(&server->config.limits);
 	LIST_INIT(&server->handles);
 	LIST_INIT(&server->changed);
 	int error = recovery_open(server);
@@ -249,6 +262,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.surroundings = &server->surroundings,
 		.groups = true,
 		.has_command = config->has_command,
+		.limits = &server->config.limits,
 		.on_finished = on_finished,
 		.on_event = on_event,
 		.on_settle = on_settle,

@@ -27,7 +27,7 @@ static void a_wish_reads_back_as_what_was_meant(void **state)
 		{ CGROUP_MEMORY, "3k", "3072\n" },
 		{ CGROUP_MEMORY, "100M", "104857600\n" },
 		{ CGROUP_MEMORY, "2G", "2147483648\n" },
-		{ CGROUP_MEMORY, "16777215T", "18446742974197923840\n" },
+		{ CGROUP_MEMORY, "8388607T", "9223370937343148032\n" },
 		{ CGROUP_CPU, "", "max 100000\n" },
 		{ CGROUP_CPU, "max 50000", "max 50000\n" },
 		{ CGROUP_CPU, "1000", "1000 100000\n" },
