@@ -141,6 +141,7 @@ def a_listing_goes_on(mp):
         for entry in entries:
             if len(found) % 50 == 0:
                 mp.kill_server()
+                read(mp('version'))
             found.append(entry.name)
     same(sorted(name for name in found if name.startswith('p')), [f'p{number:03}' for number in range(300)])
 

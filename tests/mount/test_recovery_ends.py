@@ -162,7 +162,7 @@ def unmounting_goes_on_when_the_server_is_killed_meanwhile():
             pids = [int(value(path + '/pid')) for path in (waited, daemon)]
             mp.end()
             wait_until(lambda: not exists(pids[1]), what='the end of the daemonic process')
-            for _ in range(3):
+            for _ in range(2):
                 mp.kill_server()
             same((exists(pids[0]), mp.process.poll()), (True, None), 'the other is waited for')
             os.close(os.open(go, os.O_WRONLY | os.O_CREAT))
