@@ -362,9 +362,10 @@ static void kill_all(struct manager *manager)
 }
 
 /* With a command, the first signal was passed on to it and its end is the end of the mount. */
-void lineage_on_signal(struct manager *manager, int signal_number)
+void lineage_on_signal(struct manager *manager, uint64_t which)
 {
-	(void)signal_number;
+	if (which <= manager->signals)
+		return;
 	bool first = !manager->signals++;
 	if (!first)
 		kill_all(manager);

@@ -181,7 +181,8 @@ void lineage_adopt(struct manager *manager, struct process *process, const struc
 void lineage_resume_session(struct manager *manager, struct session *session);
 /* Ends the mount when nothing is left to wait for. */
 void lineage_check_finished(struct manager *manager);
-void lineage_on_signal(struct manager *manager, int signal_number);
+/* which: the how-manieth that ends the mount, from 1. One that the dead server has kept does nothing. */
+void lineage_on_signal(struct manager *manager, uint64_t which);
 /* SIGTERM, and SIGCONT so that a stopped process gets it. */
 void lineage_terminate(struct manager *manager, struct process *process);
 
