@@ -84,14 +84,34 @@ static void on_input_closed(struct input *input)
 {
 	struct manager *manager = input->context;
 	const struct holding holding = { input->process->id, HOLDING_STDIN_PIPE, manager->config.socket_fd };
+	holdings_drop(manager->config.holdings, holding.id, HOLDING_STDIN_QUEUE);
 	holdings_drop(manager->config.holdings, holding.id, holding.kind);
 	send_hold(manager, &holding);
+}
+
+static void on_queued(struct input *input)
+{
+	struct manager *manager = input->context;
+	if (!input->is_moving)
+		LIST_INSERT_HEAD(&manager->moving, input, moving);
+	input->is_moving = true;
+}
+
+void hold_move(struct manager *manager)
+{
+	struct input *input;
+	while ((input = LIST_FIRST(&manager->moving))) {
+		LIST_REMOVE(input, moving);
+		input->is_moving = false;
+		input_move(input);
+	}
 }
 
 static void watch_input(struct manager *manager, struct input *input)
 {
 	input->context = manager;
 	input->on_closed = on_input_closed;
+	input->on_queued = on_queued;
 }
 
 int hold_input(struct manager *manager, struct process *process)
@@ -99,7 +119,8 @@ int hold_input(struct manager *manager, struct process *process)
 	if (!manager->config.holdings)
 		return 0;
 	watch_input(manager, process->input);
-	return manager_hold(manager, process, HOLDING_STDIN_PIPE, process->input->fd);
+	int error = manager_hold(manager, process, HOLDING_STDIN_QUEUE, process->input->queue_fd);
+	return error ? error : manager_hold(manager, process, HOLDING_STDIN_PIPE, process->input->fd);
 }
 
 /* ---- in a new server ---- */
@@ -117,6 +138,8 @@ static int *place_of(struct process *process, enum holding_kind kind)
 		return &process->stdin_fd;
 	case HOLDING_RESULT:
 		return &process->result_fd;
+	case HOLDING_STDIN_QUEUE:
+		return process->input ? &process->input->queue_fd : NULL;
 	default:
 		return NULL;
 	}

@@ -19,6 +19,7 @@ enum holding_kind {
 	HOLDING_STDIN_FILE, /* what was written to stdin before the start */
 	HOLDING_STDIN_PIPE, /* where what is written to stdin goes */
 	HOLDING_RESULT,
+	HOLDING_STDIN_QUEUE, /* what goes there next */
 	HOLDING_KINDS,
 };
 

@@ -3,19 +3,35 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-enum { PIECE = 64 << 10 };
+#include "core/memory_file.h"
+
+enum { PIECE = 64 << 10, CUT_PIECES = 4 };
 
 static void on_poll_closed(uv_handle_t *handle)
 {
 	free(handle);
 }
 
+static void close_queue(struct input *input)
+{
+	if (input->is_moving)
+		LIST_REMOVE(input, moving);
+	input->is_moving = false;
+	if (input->queue_fd >= 0)
+		close(input->queue_fd);
+	input->queue_fd = -1;
+}
+
 static void close_input(struct input *input)
 {
+	close_queue(input);
 	if (input->fd < 0)
 		return;
 	uv_poll_stop(input->poll);
@@ -33,23 +49,64 @@ static void tell(struct input *input)
 	waiters_tell(&input->writers, 0);
 }
 
-/* ---- what was written before the start ---- */
+/* ---- the queue ---- */
 
-/* Result: true when all of it is in the pipe, or nobody will read it. */
-static bool send_first(struct input *input)
+static int make_queue(struct input *input)
 {
-	char piece[PIECE];
-	while (input->fd >= 0 && input->process->stdin_fd >= 0) {
-		ssize_t got = pread(input->process->stdin_fd, piece, sizeof piece, input->sent);
-		if (got <= 0)
-			return true;
-		ssize_t written = write(input->fd, piece, (size_t)got);
-		if (written < 0)
-			return errno != EAGAIN;
-		input->sent += written;
-		process_touch(input->process);
-	}
-	return true;
+	input->end = input->cut = 0;
+	input->queue_fd = memfd_create("input", MFD_CLOEXEC);
+	return input->queue_fd < 0 ? -errno : 0;
+}
+
+/* The kernel moves the description's offset with the bytes, whatever becomes of us meanwhile: what is before it is in
+ * the pipe. */
+static off_t moved(const struct input *input)
+{
+	return input->queue_fd < 0 ? input->end : lseek(input->queue_fd, 0, SEEK_CUR);
+}
+
+static off_t unread(const struct input *input)
+{
+	int size;
+	return ioctl(input->fd, FIONREAD, &size) ? 0 : size;
+}
+
+/* As many bytes wait in pipe and queue as the pipe alone would take in large writes: moving them changes nothing of that.
+ * Result: how many more may; -EPIPE: nobody reads. */
+static ssize_t room_of(const struct input *input)
+{
+	struct pollfd pipe = { .fd = input->fd, .events = POLLOUT };
+	if (poll(&pipe, 1, 0) > 0 && pipe.revents & POLLERR)
+		return -EPIPE;
+	ssize_t most = fcntl(input->fd, F_GETPIPE_SZ), waiting = unread(input) + input->end - moved(input);
+	return most > waiting ? most - waiting : 0;
+}
+
+/* As a pipe: what is not larger than PIPE_BUF is not divided. */
+static bool is_room_enough(ssize_t room, size_t size)
+{
+	return (size_t)room >= (size < PIPE_BUF ? size : PIPE_BUF);
+}
+
+/* What is in the pipe is never written again: its pages are the queue's. Behind the end is nothing yet that was moved. */
+static ssize_t append(struct input *input, const char *bytes, size_t size)
+{
+	ssize_t written = pwrite(input->queue_fd, bytes, size, input->end);
+	if (written < 0)
+		return -errno;
+	process_touch(input->process);
+	input->end += written;
+	return written;
+}
+
+/* Only what the program has read: a cut may clear pages in the pipe, when they are part of a larger one. */
+static void cut(struct input *input)
+{
+	off_t to = (moved(input) - unread(input)) & ~(off_t)(PIECE - 1);
+	if (to - input->cut < CUT_PIECES * PIECE)
+		return;
+	memory_file_cut(input->queue_fd, (uint64_t)input->cut, (uint64_t)to);
+	input->cut = to;
 }
 
 static void on_room(uv_poll_t *poll, int status, int events);
@@ -60,16 +117,81 @@ static void look_for_room(struct input *input)
 		input->polling = !uv_poll_start(input->poll, UV_WRITABLE, on_room);
 }
 
+/* Result: whether all of it is in the pipe, or nobody will read it. */
+static bool move(struct input *input)
+{
+	off_t at;
+	while (input->fd >= 0 && (at = moved(input)) < input->end) {
+		ssize_t size = splice(input->queue_fd, NULL, input->fd, NULL, (size_t)(input->end - at), SPLICE_F_NONBLOCK);
+		if (size < 0 && errno == EAGAIN)
+			return false;
+		if (size <= 0)
+			lseek(input->queue_fd, input->end, SEEK_SET);
+	}
+	return true;
+}
+
+static void move_now(struct input *input)
+{
+	if (!move(input))
+		look_for_room(input);
+	if (input->fd >= 0)
+		cut(input);
+}
+
+static void want_move(struct input *input)
+{
+	if (input->on_queued && input->fd >= 0)
+		input->on_queued(input);
+	else
+		move_now(input);
+}
+
+/* Who looks for room has more to do before the end. */
+static void end_if_over(struct input *input)
+{
+	if (input->ending && !input->polling && LIST_EMPTY(&input->writers) && moved(input) >= input->end)
+		close_input(input);
+}
+
+void input_move(struct input *input)
+{
+	move_now(input);
+	end_if_over(input);
+}
+
+/* ---- what was written before the start ---- */
+
+/* Result: true when all of it is on its way, or nobody will read it. */
+static bool send_first(struct input *input)
+{
+	char piece[PIECE];
+	while (input->fd >= 0 && memory_file_size(input->process->stdin_fd) > (uint64_t)input->sent) {
+		ssize_t room = room_of(input);
+		if (room >= 0 && !is_room_enough(room, PIPE_BUF))
+			return false;
+		ssize_t got = room < 0 ? 0 : pread(input->process->stdin_fd, piece, room < PIECE ? (size_t)room : PIECE, input->sent);
+		ssize_t queued = got > 0 ? append(input, piece, (size_t)got) : 0;
+		if (queued <= 0)
+			return true;
+		input->sent += queued;
+	}
+	return true;
+}
+
 /* Goes on with what waits, in this order: the first bytes, the writers, the end. */
 static void proceed(struct input *input)
 {
-	if (!send_first(input)) {
+	bool first_sent = send_first(input);
+	if (first_sent) {
+		input->waited_for = false;
+		tell(input);
+	} else {
 		look_for_room(input);
-		return;
 	}
-	tell(input);
-	if (input->ending && LIST_EMPTY(&input->writers))
-		close_input(input);
+	want_move(input);
+	if (first_sent)
+		end_if_over(input);
 }
 
 static void on_room(uv_poll_t *poll, int status, int events)
@@ -125,7 +247,7 @@ static struct input *input_of(uv_loop_t *loop, struct process *process)
 		return NULL;
 	input->loop = loop;
 	input->process = process;
-	input->fd = -1;
+	input->fd = input->queue_fd = -1;
 	LIST_INIT(&input->writers);
 	LIST_INIT(&input->observers);
 	process->input = input;
@@ -139,17 +261,19 @@ int input_open(uv_loop_t *loop, struct process *process)
 		return -ENOMEM;
 	close_input(input);
 	input->sent = 0;
-	input->ending = false;
-	return make_pipe(input);
+	input->ending = input->waited_for = false;
+	int error = make_queue(input);
+	return error ? error : make_pipe(input);
 }
 
-int input_take(uv_loop_t *loop, struct process *process, off_t sent, bool ending)
+int input_take(uv_loop_t *loop, struct process *process, const struct input_past *past)
 {
 	struct input *input = input_of(loop, process);
 	if (!input)
 		return -ENOMEM;
-	input->sent = sent;
-	input->ending = ending;
+	input->sent = past->sent;
+	input->end = past->end;
+	input->ending = past->ending;
 	return 0;
 }
 
@@ -163,8 +287,13 @@ void input_destroy(struct input *input)
 
 void input_begin(struct process *process)
 {
-	if (process->input)
-		proceed(process->input);
+	struct input *input = process->input;
+	if (!input)
+		return;
+	/* A keeper that had no descriptor left for the queue has lost what was in it. */
+	if (input->fd >= 0 && input->queue_fd < 0)
+		make_queue(input);
+	proceed(input);
 }
 
 void input_end(struct process *process)
@@ -193,7 +322,12 @@ int input_check(const struct input *input, struct refusal *why)
 
 static bool is_first_sent(struct input *input)
 {
-	return input->process->state == PROCESS_RUNNING && !input->polling && send_first(input);
+	if (input->process->state != PROCESS_RUNNING || input->waited_for)
+		return false;
+	bool sent = send_first(input);
+	if (moved(input) < input->end)
+		want_move(input);
+	return sent;
 }
 
 ssize_t input_write(struct input *input, const char *bytes, size_t size, struct refusal *why)
@@ -202,26 +336,34 @@ ssize_t input_write(struct input *input, const char *bytes, size_t size, struct 
 		return refuse_closed(input, why);
 	if (!is_first_sent(input))
 		return -EAGAIN;
-	ssize_t written = write(input->fd, bytes, size);
-	if (written >= 0)
-		return written;
-	if (errno == EAGAIN)
+	ssize_t room = room_of(input);
+	if (room < 0)
+		return refuse_closed(input, why);
+	if (!is_room_enough(room, size))
 		return -EAGAIN;
-	return errno == EPIPE ? refuse_closed(input, why) : refuse(why, errno, "cannot write to its input: %s", strerror(errno));
+	ssize_t queued = append(input, bytes, size < (size_t)room ? size : (size_t)room);
+	if (queued < 0)
+		return refuse(why, (int)-queued, "cannot write to its input: %s", strerror((int)-queued));
+	want_move(input);
+	return queued;
 }
 
 /* While it is starting, input_begin or input_end will tell. */
 void input_wait(struct input *input, struct waiter *waiter)
 {
 	waiter_wait(&input->writers, waiter);
+	input->waited_for = true;
 	if (input->process->state == PROCESS_RUNNING)
 		look_for_room(input);
 }
 
 bool input_observe(struct input *input, struct observer *observer)
 {
-	struct pollfd pipe = { .fd = input->fd, .events = POLLOUT };
-	if (input->fd < 0 || (is_first_sent(input) && poll(&pipe, 1, 0) > 0))
+	if (input->fd < 0)
+		return true;
+	bool first_sent = is_first_sent(input);
+	ssize_t room = room_of(input);
+	if (first_sent && (room < 0 || is_room_enough(room, PIPE_BUF)))
 		return true;
 	observer_watch(&input->observers, observer);
 	if (input->process->state == PROCESS_RUNNING)

@@ -2,6 +2,10 @@
  * input: the standard input of a process that keeps it open: a pipe. What was written before the start goes in first,
  * then who writes while it runs, each as fast as the program reads.
  *
+ * Bytes go into a queue, a file in memory, at an end that is kept with what their writer is told. Once it is kept they
+ * are moved into the pipe; how far is told by the offset of the queue's description, which the keeper holds too: so none
+ * is lost or moved twice when the server dies.
+ *
  * A callback must not remove the process.
  * Must not know: FUSE, who waits.
  */
@@ -13,6 +17,8 @@
 #include "core/process.h"
 #include "core/text.h"
 
+enum { INPUT_DESCRIPTORS = 2 }; /* of ours, while it is open */
+
 struct input {
 	uv_loop_t *loop;
 	struct process *process;
@@ -20,9 +26,17 @@ struct input {
 	uv_poll_t *poll;  /* looks for room while somebody waits for it */
 	bool polling;
 	off_t sent;       /* of what was written before the start */
+	int queue_fd;     /* from its description's offset on: to be moved into the pipe; -1: closed with it */
+	off_t end;        /* of the queue */
+	off_t cut;        /* memory before it was given back */
+	bool waited_for;  /* who writes now waits behind those who do */
 	bool ending;      /* closed when those who wait have written */
 	void (*on_closed)(struct input *input); /* the pipe's end was closed; NULL: nobody is told */
+	/* input_move() is to be called, once what is in the queue is kept; NULL: it is moved at once */
+	void (*on_queued)(struct input *input);
 	void *context;
+	LIST_ENTRY(input) moving; /* for on_queued; left when the pipe is closed */
+	bool is_moving;
 	struct waiter_list writers; /* told when there is room, or nobody to read any more */
 	struct observer_list observers; /* the same */
 };
@@ -32,10 +46,20 @@ int input_open(uv_loop_t *loop, struct process *process);
 /* Nobody may wait any more. NULL is allowed. */
 void input_destroy(struct input *input);
 
-/* In a new server: as it was left, but for the pipe. Result: 0, -ENOMEM. */
-int input_take(uv_loop_t *loop, struct process *process, off_t sent, bool ending);
-/* Then: its end of the pipe, if there is one. Result: 0; -ENOMEM or libuv's error, and fd stays the caller's. */
+/* What is kept of it. */
+struct input_past {
+	off_t sent, end;
+	bool ending;
+};
+
+/* In a new server: as it was left, but for pipe and queue. Result: 0, -ENOMEM. */
+int input_take(uv_loop_t *loop, struct process *process, const struct input_past *past);
+/* Then: its end of the pipe, if there is one; queue_fd is set by the caller. Result: 0; -ENOMEM or libuv's error, and fd
+ * stays the caller's. */
 int input_adopt(struct input *input, int fd);
+
+/* What is in the queue goes into the pipe, now or when there is room. */
+void input_move(struct input *input);
 
 /* The program runs: it gets what was written before. */
 void input_begin(struct process *process);

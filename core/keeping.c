@@ -61,8 +61,7 @@ static struct process_ties ties_of(const struct process *process)
 		ties.output_dropped[i] = process->capture ? process->capture->streams[i].dropped : 0;
 	if (process->input) {
 		ties.has_input = true;
-		ties.input_ending = process->input->ending;
-		ties.input_sent = process->input->sent;
+		ties.input = (struct input_past){ process->input->sent, process->input->end, process->input->ending };
 	}
 	if (process->start) {
 		ties.writer = process->start->writer.pid;
@@ -239,7 +238,7 @@ static int take_streams(struct manager *manager, struct process *process, const 
 	}
 	if (!ties->has_input)
 		return 0;
-	return input_take(manager->config.loop, process, ties->input_sent, ties->input_ending);
+	return input_take(manager->config.loop, process, &ties->input);
 }
 
 /* The program that wrote start waits for it: it is there as long as its request is. */

@@ -59,6 +59,7 @@ void manager_tell(struct manager *manager)
 {
 	manager_release_all(manager);
 	hold_release(manager);
+	hold_move(manager);
 	start_send(manager);
 }
 

@@ -100,6 +100,7 @@ struct manager {
 	size_t release_count, release_room, claims;
 	struct hold_drop *drops; /* descriptors that are let go of as soon as that is kept */
 	size_t drop_count, drop_room;
+	LIST_HEAD(, input) moving; /* input that goes to programs as soon as it is kept */
 	uv_prepare_t *before_waiting;
 	uv_check_t *after_waiting;
 
@@ -129,6 +130,8 @@ int hold_input(struct manager *manager, struct process *process);
 enum hold_part { HOLD_ALL, HOLD_OF_RUNS };
 void hold_forget(struct manager *manager, uint64_t id, enum hold_part part);
 void hold_release(struct manager *manager);
+/* Input that is kept goes to the programs. */
+void hold_move(struct manager *manager);
 /* A new server: takes what is held to where it belongs. */
 void hold_take(struct manager *manager);
 /* start.c: launches that were begun go to the keeper. */

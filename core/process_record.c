@@ -214,7 +214,7 @@ static unsigned flags_of(const struct process *process, const struct process_tie
 	flags |= process->rerun ? IS_RERUN : 0;
 	flags |= process->stop_wanted ? IS_STOP_WANTED : 0;
 	flags |= ties->has_input ? HAS_INPUT : 0;
-	flags |= ties->input_ending ? HAS_INPUT_ENDING : 0;
+	flags |= ties->input.ending ? HAS_INPUT_ENDING : 0;
 	flags |= process->has_usage ? HAS_USAGE : 0;
 	return flags;
 }
@@ -234,8 +234,10 @@ void process_pack(const struct process *process, const struct process_ties *ties
 	record_put_number(out, process->children_made);
 	record_put_time(out, process->created);
 	record_put_string(out, process->error);
-	if (ties->has_input)
-		record_put_signed(out, ties->input_sent);
+	if (ties->has_input) {
+		record_put_signed(out, ties->input.sent);
+		record_put_signed(out, ties->input.end);
+	}
 	if (has_run(process, ties))
 		put_run(out, process, ties);
 	if (process->has_usage)
@@ -255,7 +257,7 @@ static int take_rest(struct process *process, struct process_ties *ties, struct 
 	process->daemonic = flags & IS_DAEMONIC;
 	process->rerun = flags & IS_RERUN;
 	process->stop_wanted = flags & IS_STOP_WANTED;
-	*ties = (struct process_ties){ .has_input = flags & HAS_INPUT, .input_ending = flags & HAS_INPUT_ENDING };
+	*ties = (struct process_ties){ .has_input = flags & HAS_INPUT, .input.ending = flags & HAS_INPUT_ENDING };
 	uint64_t state = record_number(from);
 	if (state > PROCESS_BETWEEN)
 		return -EPROTO;
@@ -269,8 +271,10 @@ static int take_rest(struct process *process, struct process_ties *ties, struct 
 	process->children_made = record_number(from);
 	process->created = record_time(from);
 	process->error = record_copy(from, NULL);
-	if (flags & HAS_INPUT)
-		ties->input_sent = record_signed(from);
+	if (flags & HAS_INPUT) {
+		ties->input.sent = record_signed(from);
+		ties->input.end = record_signed(from);
+	}
 	if (flags & HAS_RUN)
 		take_run(process, ties, from);
 	if (!error && flags & HAS_USAGE)

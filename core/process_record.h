@@ -7,6 +7,7 @@
 #ifndef PROCFS_MP_PROCESS_RECORD_H
 #define PROCFS_MP_PROCESS_RECORD_H
 
+#include "core/input.h"
 #include "core/process.h"
 #include "core/record.h"
 
@@ -15,8 +16,8 @@ struct process_ties {
 	uint64_t parent, session; /* 0: none */
 	uint64_t output_dropped[2];
 	uint64_t tree; /* the number of its cgroup_tree; 0: none */
-	bool has_input, input_ending;
-	off_t input_sent;
+	bool has_input;
+	struct input_past input;
 	pid_t writer;          /* STARTING: the program that wrote start, when one of its descriptors is wanted */
 	uint64_t writer_start; /* kin.start of it */
 };

@@ -85,7 +85,8 @@ void share_recount(struct process *process)
 	cost.bytes += process->name ? strlen(process->name) : 0;
 	add_file(&cost, process->stdin_fd);
 	add_file(&cost, process->result_fd);
-	cost.descriptors += process->input && process->input->fd >= 0;
+	if (process->input && process->input->fd >= 0)
+		cost.descriptors += INPUT_DESCRIPTORS;
 	share_settle(process->share, &process->held, &cost);
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/input.h"
@@ -216,6 +217,130 @@ static void a_write_during_the_start_waits_for_its_outcome(void **state)
 	assert_int_equal(input_write(world->process->input, "x", 1, NULL), 1);
 }
 
+static void small_writes_fill_a_pipe_no_sooner_than_large_ones(void **state)
+{
+	struct world *world = *state;
+
+	begin(world);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(input_write(world->process->input, "x", 1, NULL), 1);
+	assert_true(input_observe(world->process->input, &world->observer));
+	assert_int_equal(input_finish(world->process, NULL), 0);
+	size_t size = 0;
+	while (world->process->input->fd >= 0 && !world->too_late) {
+		size += read_all(world);
+		uv_run(&world->loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(size + read_all(world), 1000);
+}
+
+static void what_is_not_larger_than_pipe_buf_is_not_divided(void **state)
+{
+	struct world *world = *state;
+
+	begin(world);
+	assert_int_equal(input_write(world->process->input, some_bytes, ROOM - 100, NULL), ROOM - 100);
+	assert_int_equal(input_write(world->process->input, some_bytes, 101, NULL), -EAGAIN);
+	assert_int_equal(input_write(world->process->input, some_bytes, 100, NULL), 100);
+}
+
+static void the_memory_of_what_was_read_is_given_back(void **state)
+{
+	struct world *world = *state;
+	struct stat st;
+
+	begin(world);
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(input_write(world->process->input, some_bytes, ROOM, NULL), ROOM);
+		assert_int_equal(read_all(world), ROOM);
+	}
+	assert_int_equal(fstat(world->process->input->queue_fd, &st), 0);
+	assert_int_equal(st.st_size, 200 * ROOM);
+	assert_true(st.st_blocks * 512 <= 40 * ROOM);
+}
+
+/* ---- a server that dies ---- */
+
+static void ignore_queued(struct input *input)
+{
+	(void)input;
+}
+
+/* What the next server has: what was kept, and the descriptors that the keeper holds. */
+static void replace_server(struct world *world, const struct input_past *past)
+{
+	int pipe_fd = dup(world->process->input->fd), queue_fd = dup(world->process->input->queue_fd);
+
+	process_destroy(world->process);
+	world->process = process_create("x", "1");
+	world->process->configuration.stdin_open = true;
+	process_begin_start(world->process);
+	process_succeed_start(world->process, 1, (struct timespec){ .tv_sec = 1 });
+	assert_int_equal(input_take(&world->loop, world->process, past), 0);
+	assert_int_equal(input_adopt(world->process->input, pipe_fd), 0);
+	world->process->input->queue_fd = queue_fd;
+	input_begin(world->process);
+}
+
+static void assert_read(struct world *world, const char *expected)
+{
+	char bytes[100] = "";
+
+	fcntl(world->child_fd, F_SETFL, O_NONBLOCK);
+	assert_int_equal(read(world->child_fd, bytes, sizeof bytes - 1), strlen(expected));
+	assert_string_equal(bytes, expected);
+	assert_int_equal(read(world->child_fd, bytes, sizeof bytes), -1);
+}
+
+static void what_was_kept_and_not_moved_is_moved_by_the_next_server(void **state)
+{
+	struct world *world = *state;
+
+	begin(world);
+	world->process->input->on_queued = ignore_queued;
+	assert_int_equal(input_write(world->process->input, "hello", 5, NULL), 5);
+	replace_server(world, &(struct input_past){ .end = 5 });
+	assert_read(world, "hello");
+}
+
+static void what_was_moved_is_not_moved_again(void **state)
+{
+	struct world *world = *state;
+
+	begin(world);
+	assert_int_equal(input_write(world->process->input, "hello", 5, NULL), 5);
+	replace_server(world, &(struct input_past){ .end = 5 });
+	assert_int_equal(input_write(world->process->input, " you", 4, NULL), 4);
+	assert_read(world, "hello you");
+}
+
+static void what_was_not_kept_was_never_written(void **state)
+{
+	struct world *world = *state;
+
+	begin(world);
+	world->process->input->on_queued = ignore_queued;
+	assert_int_equal(input_write(world->process->input, "hello", 5, NULL), 5);
+	replace_server(world, &(struct input_past){ .end = 0 });
+	assert_int_equal(input_write(world->process->input, "bye", 3, NULL), 3);
+	assert_read(world, "bye");
+}
+
+static void a_kept_end_comes_after_what_was_not_yet_moved(void **state)
+{
+	struct world *world = *state;
+
+	begin(world);
+	world->process->input->on_queued = ignore_queued;
+	assert_int_equal(input_write(world->process->input, "hello", 5, NULL), 5);
+	assert_int_equal(input_finish(world->process, NULL), 0);
+	assert_true(world->process->input->fd >= 0);
+	replace_server(world, &(struct input_past){ .end = 5, .ending = true });
+	char bytes[8];
+	assert_int_equal(read(world->child_fd, bytes, sizeof bytes), 5);
+	assert_int_equal(read(world->child_fd, bytes, sizeof bytes), 0);
+}
+
 static void an_end_that_makes_no_sense_is_refused(void **state)
 {
 	struct world *world = *state;
@@ -240,6 +365,13 @@ int main(void)
 		TEST(a_reader_that_is_gone_gives_epipe_and_wakes_who_waits),
 		TEST(the_end_of_the_process_wakes_who_waits),
 		TEST(a_write_during_the_start_waits_for_its_outcome),
+		TEST(small_writes_fill_a_pipe_no_sooner_than_large_ones),
+		TEST(what_is_not_larger_than_pipe_buf_is_not_divided),
+		TEST(the_memory_of_what_was_read_is_given_back),
+		TEST(what_was_kept_and_not_moved_is_moved_by_the_next_server),
+		TEST(what_was_moved_is_not_moved_again),
+		TEST(what_was_not_kept_was_never_written),
+		TEST(a_kept_end_comes_after_what_was_not_yet_moved),
 		TEST(an_end_that_makes_no_sense_is_refused),
 	};
 

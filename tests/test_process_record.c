@@ -69,7 +69,7 @@ static struct process *some_process(void)
 }
 
 static const struct process_ties TIES = { .parent = 3, .session = 4, .output_dropped = { 10, 0 }, .has_input = true,
-					  .input_ending = true, .input_sent = 55, .writer = 9, .writer_start = 1234 };
+					  .input = { 55, 66, true }, .writer = 9, .writer_start = 1234 };
 
 static void pack_both(const struct process *process, const struct process_ties *ties, struct text *rest, struct text *words)
 {
@@ -95,7 +95,7 @@ static void everything_comes_back(void **state)
 	assert_true(other->id == 77 && other->state == PROCESS_ENDED && other->daemonic && other->pid == 4242);
 	assert_string_equal(process_name(other), "another");
 	assert_string_equal(other->error, "a sentence");
-	assert_true(ties.parent == 3 && ties.writer == 9 && ties.input_sent == 55 && ties.output_dropped[0] == 10);
+	assert_true(ties.parent == 3 && ties.writer == 9 && ties.input.sent == 55 && ties.input.end == 66 && ties.input.ending && ties.output_dropped[0] == 10);
 	assert_string_equal(words_next(&other->configuration.args, NULL), "one");
 	assert_int_equal(terms_user(other), 65534);
 	pack_both(other, &ties, &rest_again, &words_again);

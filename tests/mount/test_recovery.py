@@ -233,6 +233,24 @@ def a_writer_that_waits_for_the_program_goes_on_waiting(mp):
 
 
 @claim
+def small_writes_that_the_program_has_not_read_stay(mp):
+    """More of them than a pipe has places for, and the eof after them, through two kills."""
+    go = mp.base + '/go-small'
+    path = mp.start('p', 'sh', ['-c', f'until [ -e {go} ]; do sleep 0.01; done; cat'], stdin_open='1')
+    held = os.open(path + '/stdin', os.O_WRONLY)
+    for number in range(100):
+        os.write(held, b'%d\n' % number)
+        if number == 50:
+            mp.kill_server()
+    os.close(held)
+    write(path + '/ctl', 'eof')
+    mp.kill_server()
+    touch(go)
+    write(path + '/ctl', 'join')
+    same(read(path + '/stdout'), ''.join(f'{number}\n' for number in range(100)))
+
+
+@claim
 def results_stay(mp):
     """A result is kept and can be read again until rmdir."""
     path = mp.run('p', 'sh', ['-c', 'echo 42 > $PROCFS_MP/self/result'])

@@ -127,6 +127,22 @@ def without_waiting_a_full_pipe_gives_eagain_and_poll_says_when_there_is_room(mo
 
 
 @claim
+def many_small_writes_need_not_wait_for_a_program_that_does_not_read_yet(mount):
+    """A line at a time takes no more room than all at once."""
+    go = mount.base + '/go-small'
+    os.mkfifo(go)
+    path = mount.start('a', '/bin/sh', ['-c', 'read x < "$0"; exec cat', go], stdin_open='1')
+    lines = [b'%d\n' % number for number in range(1000)]
+    descriptor = os.open(path + '/stdin', os.O_WRONLY | os.O_NONBLOCK)
+    same([os.write(descriptor, line) for line in lines], [len(line) for line in lines])
+    os.close(descriptor)
+    write(path + '/ctl', 'eof')
+    write(go, '\n', os.O_WRONLY)
+    write(path + '/ctl', 'join')
+    same(read_bytes(path + '/stdout') == b''.join(lines), True)
+
+
+@claim
 def a_program_that_does_not_read_any_more_gives_epipe(mount):
     """EPIPE with a sentence: it has closed its input, it has ended, eof came before."""
     path = mount.start('a', '/bin/sh', ['-c', 'exec < /dev/null; echo closed; exec sleep 1000'], stdin_open='1')
