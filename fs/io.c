@@ -261,7 +261,7 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 	struct handle *handle = handle_of(request, info);
 	if (!handle)
 		return;
-	struct asked asked = { size, offset, info->flags & O_NONBLOCK };
+	struct asked asked = { size, offset, info->flags & O_NONBLOCK, handle->server->current.unique };
 	if (handle->watching) {
 		watch_read(request, handle, &asked);
 		return;

@@ -333,7 +333,10 @@ static int keep(struct program *program)
 		return EXIT_FAILURE;
 	if (!read_ready(ready_fd)) {
 		close_end(&program->keeper_fd);
-		ended_in_order(wait_for(program->server_pid));
+		if (ended_in_order(wait_for(program->server_pid))) {
+			log_warning("the mount was taken away before anything was asked of it");
+			return EXIT_SUCCESS;
+		}
 		log_error("the server did not begin");
 		return EXIT_FAILURE;
 	}

@@ -177,6 +177,7 @@ struct asked {
 	size_t size;
 	off_t offset;
 	bool at_once; /* O_NONBLOCK: -EAGAIN instead of waiting */
+	uint64_t unique; /* the kernel's name of it, also when it waits again */
 };
 
 /* watch.c: the root's events. Result of watch_poll: what is ready now; else the handle's observer is told. */

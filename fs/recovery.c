@@ -18,7 +18,11 @@ int recovery_open(struct server *server)
 	int error = journal_open(server->config.journal_fd, &server->journal);
 	if (error)
 		return error;
-	server->events = events_create_in(journal_memory(server->journal), EVENTS_ROOM);
+	size_t room = events_memory(EVENTS_ROOM);
+	char *memory = journal_memory(server->journal);
+	server->events = events_create_in(memory, EVENTS_ROOM);
+	underway_init(&server->parking.underway, memory + room, JOURNAL_MEMORY - room);
+	server->parking.current = &server->current;
 	return server->events ? 0 : -ENOMEM;
 }
 
@@ -234,6 +238,16 @@ static void repeat_init(struct server *server)
 	server->replies.dropped = false;
 }
 
+/* Answers that the dead server has kept and may not have sent come before the interruption of all the rest. */
+static void answer_underway(struct server *server)
+{
+	struct replies kept = { .queue = server->answers };
+	log_warning("the kernel can't send again what was asked of the server that died (Linux 6.9 can): "
+		    "whoever waits for an answer is interrupted");
+	replies_send(&kept, server->config.fuse_fd);
+	underway_interrupt(&server->parking.underway, server->config.fuse_fd);
+}
+
 void recovery_resume(struct server *server)
 {
 	struct handle *handle;
@@ -246,8 +260,8 @@ void recovery_resume(struct server *server)
 	LIST_FOREACH(handle, &server->handles, link)
 		handle_notify(handle);
 	if (!notify_resend(server->config.session))
-		log_warning("the kernel can't send again what was asked of the server that died (Linux 6.9 can): "
-			    "requests that were under way are lost");
+		answer_underway(server);
+	underway_forget(&server->parking.underway);
 }
 
 bool recovery_repeat(struct server *server)

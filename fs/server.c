@@ -165,6 +165,7 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 		size = fuse_session_receive_buf(session, &server->buffer);
 		if (size > 0) { /* REQUEST */
 			request_look(&server->buffer, &server->current);
+			underway_set_current(&server->parking.underway, server->current.unique);
 			if (server->current.opcode == FUSE_INIT)
 				recovery_keep_init(server, server->buffer.mem, (size_t)size);
 			if (recovery_repeat(server))
@@ -172,6 +173,7 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 			fuse_session_process_buf(session, &server->buffer);
 			parking_sweep(&server->parking);
 			server_settle(server);
+			underway_set_current(&server->parking.underway, 0);
 		}
 	}
 	tell_ready(server);

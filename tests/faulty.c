@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +13,15 @@
 #include <time.h>
 #include <unistd.h>
 
+struct fuse_session;
+
 /* As tests/mount/test_faulty.py packs it. */
 struct faults {
 	_Atomic int64_t pid;    /* whose allocations are counted */
 	_Atomic int64_t before; /* so many succeed, */
 	_Atomic int64_t count;  /* so many fail then */
 	_Atomic int64_t seen;
+	_Atomic int64_t no_resend; /* the kernel is older than Linux 6.9 */
 	_Atomic int64_t clock; /* seconds that the time of day is ahead, for everybody */
 };
 
@@ -28,6 +32,8 @@ void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 char *__real_strdup(const char *string);
 char *__real_strndup(const char *string, size_t size);
+bool __real_notify_resend(struct fuse_session *session);
+bool __wrap_notify_resend(struct fuse_session *session);
 int __real_clock_gettime(clockid_t clock, struct timespec *out);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -90,4 +96,9 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 	if (!result && clock == CLOCK_REALTIME && faults)
 		out->tv_sec += faults->clock;
 	return result;
+}
+
+bool __wrap_notify_resend(struct fuse_session *session)
+{
+	return faults && faults->no_resend ? false : __real_notify_resend(session);
 }

@@ -236,6 +236,7 @@ def a_keeper_that_dies_leaves_nothing_that_lies(mp):
         joins = [Background(write, path + '/ctl', 'join') for path in (again, plain)]
         descriptor = os.open(plain + '/exitcode', os.O_RDONLY)
         wait_until(lambda: other.pending() >= 4, what='four who wait')
+        server = other.server
         os.kill(other.keeper, signal.SIGKILL)
         for call in waits:
             code = errno_of(lambda call=call: same(call.result() in ('unknown', '-9'), True))
@@ -248,6 +249,7 @@ def a_keeper_that_dies_leaves_nothing_that_lies(mp):
         same(text in ([], [b'unknown\n'], [b'-9\n']), True, f'{text}')
         os.close(descriptor)
         same(open(count).read(), 'x\n')
+        errno_of(os.waitpid, server, 0)
         other.abandon()
         other.finish = lambda: None
 

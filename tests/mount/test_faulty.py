@@ -11,9 +11,9 @@ import struct
 import tempfile
 
 from harness import Mount, Skip, claim, main
-from plain import SLOWNESS, append, contains, errno_name, errno_of, read, same, value, wait_until, write
+from plain import SLOWNESS, Background, append, contains, errno_name, errno_of, read, same, value, wait_until, write
 
-FORMAT = '5q'  # struct faults of tests/faulty.c
+FORMAT = '6q'  # struct faults of tests/faulty.c
 
 
 class Faults:
@@ -22,8 +22,8 @@ class Faults:
         os.truncate(self.file.name, struct.calcsize(FORMAT))
         self.memory = mmap.mmap(self.file.fileno(), 0)
 
-    def arm(self, pid, before=0, count=0, clock=0):
-        self.memory[:] = struct.pack(FORMAT, pid, before, count, 0, clock)
+    def arm(self, pid, before=0, count=0, clock=0, no_resend=0):
+        self.memory[:] = struct.pack(FORMAT, pid, before, count, 0, no_resend, clock)
 
     def seen(self):
         return struct.unpack(FORMAT, self.memory[:])[3]
@@ -207,6 +207,25 @@ def no_deadline_follows_the_time_of_day():
             same((value(again + '/exitcode'), value(again + '/started')[:4] > '2000'), ('1', True))
         faults.arm(0)
         write(long + '/ctl', 'kill\njoin')
+
+
+@claim
+def where_the_kernel_cannot_ask_again_whoever_waits_is_interrupted():
+    """A kernel without FUSE_NOTIFY_RESEND gets the best that is possible: nobody hangs, and asking again goes on."""
+    faults = Faults()
+    faults.arm(0, no_resend=1)
+    with faulty_mount(faults) as mp:
+        path = mp.start('p', 'sleep', '1000')
+        waits = [Background(os.write, os.open(file, os.O_WRONLY), line) for file, line in
+                 ((path + '/ctl', b'join'), (mp('ctl'), b'join p'))]
+        waits += [Background(os.read, os.open(path + file, os.O_RDONLY), 100) for file in ('/wait', '/output')]
+        wait_until(lambda: mp.pending() >= 4, what='four who wait')
+        mp.kill_server()
+        # Python itself asks again after EINTR.
+        write(path + '/ctl', 'terminate')
+        same([one.result() for one in waits], [4, 6, b'-15\n', b''])
+        same(value(path + '/exitcode'), '-15')
+        contains(mp.messages(), 'whoever waits for an answer is interrupted')
 
 
 main()

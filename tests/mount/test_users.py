@@ -378,8 +378,9 @@ def another_users_limits_are_what_that_user_could_get(mp):
 def a_tree_holds_nobody_who_only_says_so(mp):
     """An orphan's environment is believed only about a process of the same user."""
     path = mp.start('roots', 'sleep', '1000')
-    number = next(line for line in open(f"/proc/{value(path + '/pid')}/environ", 'rb').read().decode().split('\0')
-                  if line.startswith('PROCFS_MP_ID='))
+    environment = f"/proc/{value(path + '/pid')}/environ"
+    lines = wait_until(lambda: open(environment, 'rb').read(), what='its environment').decode().split('\0')
+    number = next(line for line in lines if line.startswith('PROCFS_MP_ID='))
     liar = as_alice(lambda: mp.start('liar', '/bin/sh', ['-c', f'{number} setsid setsid -f sh -c "echo \\$\\$; exec sleep 1000" & wait']))
     pid = int(wait_until(lambda: read(liar + '/stdout'), what='an orphan'))
     write(path + '/ctl', 'kill tree\njoin')
