@@ -109,6 +109,22 @@ static void everything_comes_back(void **state)
 	process_destroy(other);
 }
 
+static void why_the_last_start_failed_comes_back(void **state)
+{
+	(void)state;
+	struct process *process = process_create("x", "1"), *other;
+	struct text rest = {0};
+	struct process_ties ties;
+	process->start_error = -ENOENT;
+	process_pack(process, &(struct process_ties){ .parent = 0 }, &rest);
+	struct record_reader from = read_all(&rest);
+	assert_int_equal(process_unpack(77, &from, &other, &ties), 0);
+	assert_int_equal(other->start_error, -ENOENT);
+	text_finish(&rest);
+	process_destroy(process);
+	process_destroy(other);
+}
+
 static void a_new_process_takes_few_bytes(void **state)
 {
 	(void)state;
@@ -147,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_comes_back),
+		cmocka_unit_test(why_the_last_start_failed_comes_back),
 		cmocka_unit_test(a_new_process_takes_few_bytes),
 		cmocka_unit_test(bytes_that_end_anywhere_are_refused),
 	};
