@@ -122,7 +122,8 @@ static bool move(struct input *input)
 {
 	off_t at;
 	while (input->fd >= 0 && (at = moved(input)) < input->end) {
-		ssize_t size = splice(input->queue_fd, NULL, input->fd, NULL, (size_t)(input->end - at), SPLICE_F_NONBLOCK);
+		size_t left = (size_t)(input->end - at);
+		ssize_t size = splice(input->queue_fd, NULL, input->fd, NULL, left, SPLICE_F_NONBLOCK);
 		if (size < 0 && errno == EAGAIN)
 			return false;
 		if (size <= 0)
@@ -170,7 +171,8 @@ static bool send_first(struct input *input)
 		ssize_t room = room_of(input);
 		if (room >= 0 && !is_room_enough(room, PIPE_BUF))
 			return false;
-		ssize_t got = room < 0 ? 0 : pread(input->process->stdin_fd, piece, room < PIECE ? (size_t)room : PIECE, input->sent);
+		size_t most = room < PIECE ? (size_t)room : PIECE;
+		ssize_t got = room < 0 ? 0 : pread(input->process->stdin_fd, piece, most, input->sent);
 		ssize_t queued = got > 0 ? append(input, piece, (size_t)got) : 0;
 		if (queued <= 0)
 			return true;

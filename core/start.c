@@ -171,7 +171,8 @@ static void spare_descriptors(struct manager *manager, int newest)
 
 static int check_descriptors(const struct process *process, struct refusal *why)
 {
-	struct share_cost cost = { .descriptors = process->configuration.stdin_open && !process->input ? INPUT_DESCRIPTORS : 0 };
+	bool opens_input = process->configuration.stdin_open && !process->input;
+	struct share_cost cost = { .descriptors = opens_input ? INPUT_DESCRIPTORS : 0 };
 	for (int i = 0; i < 2; i++)
 		cost.descriptors += !process->configuration.output_to[i] && process->output_fd[i] < 0;
 	return share_check(process->share, &cost, why);
