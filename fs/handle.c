@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/cache.h"
 #include "fs/private.h"
 
 /* The kernel asks again by itself: it only has to be told that something changed. */
@@ -45,6 +46,7 @@ void handle_destroy(struct handle *handle)
 	if (!handle)
 		return;
 	LIST_REMOVE(handle, link);
+	cache_close(handle);
 	if (handle->ino == handle->server->control)
 		handle->server->control_handles--;
 	observer_stop(&handle->observer);

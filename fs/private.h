@@ -21,6 +21,7 @@ struct handle {
 	unsigned row_index;
 	fuse_ino_t ino;
 	bool of_root;
+	bool cached; /* the kernel may keep its pages (fs/cache.h) */
 	int flags; /* open(2)'s */
 	pid_t opener; /* the thread */
 	uid_t uid; /* who opened it: what was allowed then stays allowed */
@@ -63,6 +64,7 @@ struct server {
 	struct fuse_buf buffer;
 	LIST_HEAD(, handle) handles;
 	struct events *events;
+	struct cache *cache;
 	uint32_t serial; /* of the last control file looked up */
 	fuse_ino_t control;       /* that file, */
 	pid_t control_caller;     /* who looked it up, the only one who ever did, */

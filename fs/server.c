@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "fs/cache.h"
 #include "fs/events.h"
 #include "fs/log.h"
 #include "fs/private.h"
@@ -118,6 +119,7 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 	struct fuse_session *session = server->config.session;
 	int size = status < 0 ? 0 : 1;
 	for (int i = 0; i < REQUESTS_A_TURN && size > 0; i++) {
+		cache_answer_delayed(server->cache);
 		size = fuse_session_receive_buf(session, &server->buffer);
 		if (size > 0) {
 			fuse_session_process_buf(session, &server->buffer);
@@ -143,7 +145,9 @@ static void lose_keeper(struct server *server)
 static void on_event(void *context, const struct process *process, enum manager_event event, struct timespec when)
 {
 	struct server *server = context;
-	events_add(server->events, process, event, when);
+	cache_on_event(server->cache, process, event);
+	if (event != MANAGER_GAVE_UP)
+		events_add(server->events, process, event, when);
 }
 
 static void on_finished(void *context, int error)
@@ -195,6 +199,9 @@ static int begin(struct server *server, const struct server_config *config)
 	if (error)
 		return error;
 	parking_init(&server->parking, &server->loop);
+	server->cache = cache_create(server);
+	if (!server->cache)
+		return -ENOMEM;
 	struct manager_config manager = {
 		.loop = &server->loop,
 		.table = config->table,
@@ -233,6 +240,7 @@ static void end(struct server *server)
 	while ((handle = LIST_FIRST(&server->handles)))
 		handle_destroy(handle);
 	manager_destroy(server->manager);
+	cache_destroy(server->cache);
 	locks_finish(&server->locks);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&server->loop);

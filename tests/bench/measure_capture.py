@@ -27,6 +27,7 @@ autorestart=false
 stdout_logfile={directory}/stdout
 stdout_logfile_maxbytes={kept}
 stdout_logfile_backups=0
+stderr_logfile=NONE
 '''
 
 
