@@ -16,6 +16,13 @@ static void on_ended(struct observer *observer)
 	handle->poll = NULL;
 }
 
+static void count_control(struct handle *handle, int change)
+{
+	struct control *last = &handle->server->control[!handle->of_root];
+	if (handle->ino == last->ino)
+		last->handles += (unsigned)change;
+}
+
 struct handle *handle_create(struct target *target, int flags)
 {
 	struct handle *handle = calloc(1, sizeof *handle);
@@ -32,8 +39,7 @@ struct handle *handle_create(struct target *target, int flags)
 	handle->flags = flags;
 	handle->opener = target->caller.pid;
 	handle->ino = node_encode(target->node);
-	if (handle->ino == handle->server->control)
-		handle->server->control_handles++;
+	count_control(handle, 1);
 	handle->uid = target->caller.uid;
 	handle->gid = target->caller.gid;
 	handle->observer.on_ended = on_ended;
@@ -47,8 +53,7 @@ void handle_destroy(struct handle *handle)
 		return;
 	LIST_REMOVE(handle, link);
 	cache_close(handle);
-	if (handle->ino == handle->server->control)
-		handle->server->control_handles--;
+	count_control(handle, -1);
 	observer_stop(&handle->observer);
 	if (handle->poll)
 		fuse_pollhandle_destroy(handle->poll);

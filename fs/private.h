@@ -53,6 +53,13 @@ struct handle {
 	uint64_t deadline; /* uv_now()'s milliseconds; 0: none */
 };
 
+/* A control file. */
+struct control {
+	fuse_ino_t ino;
+	pid_t caller;     /* who looked it up, the only one who ever did, */
+	unsigned handles; /* and how many opens of it there are */
+};
+
 struct server {
 	struct server_config config;
 	struct surroundings surroundings;
@@ -65,10 +72,8 @@ struct server {
 	LIST_HEAD(, handle) handles;
 	struct events *events;
 	struct cache *cache;
-	uint32_t serial; /* of the last control file looked up */
-	fuse_ino_t control;       /* that file, */
-	pid_t control_caller;     /* who looked it up, the only one who ever did, */
-	unsigned control_handles; /* and how many opens of it there are */
+	uint32_t serial; /* of the control file looked up last */
+	struct control control[2]; /* the root's and the processes' that were looked up last */
 	struct timespec mounted;
 	bool answered_init, serving;
 	bool has_epochs; /* the kernel can be told that names have changed */

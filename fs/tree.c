@@ -199,16 +199,13 @@ static double entry_timeout(const struct target *target)
  * has closed it again, since nobody else knows that one. */
 static void choose_serial(struct target *target)
 {
-	struct server *server = target->server;
+	struct control *last = &target->server->control[!!target->process];
 	pid_t caller = target->caller.pid;
-	target->node.serial = server->serial;
-	if (node_encode(target->node) == server->control && caller > 0 && caller == server->control_caller &&
-	    !server->control_handles)
+	target->node.serial = node_decode(last->ino).serial;
+	if (node_encode(target->node) == last->ino && caller > 0 && caller == last->caller && !last->handles)
 		return;
-	target->node.serial = ++server->serial;
-	server->control = node_encode(target->node);
-	server->control_caller = caller;
-	server->control_handles = 0;
+	target->node.serial = ++target->server->serial;
+	*last = (struct control){ .ino = node_encode(target->node), .caller = caller };
 }
 
 static void reply_entry(fuse_req_t request, struct target *target)

@@ -151,7 +151,7 @@ def most_at_once():
 
 
 def measure(results):
-    counts = {1: 1, 10: 1, 50: 1} if results.quick else {1: 11, 10: 7, 100: 5, 1000: 3, most_at_once(): 2}
+    counts = {1: 1, 5: 1, 20: 1} if results.quick else {1: 11, 10: 7, 100: 5, 1000: 3, most_at_once(): 2}
     points = {'up': {}, 'clone': {}, 'down': {}}
     for count, rounds in counts.items():
         is_shown = count in (1000, max(counts))

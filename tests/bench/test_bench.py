@@ -36,7 +36,7 @@ def check_spread(spread):
     assert 0 <= spread['p10'] <= spread['median'] <= spread['p90'], spread
 
 
-@claim(timeout=280)
+@claim(timeout=1000)
 def quick_measurement_gives_every_row():
     """Tables for people, the same as JSON, and a picture that is well-formed."""
     output, results, picture = quick_run()
