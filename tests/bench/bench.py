@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import sys
 import time
 
@@ -25,7 +26,7 @@ import measure_requests  # noqa: E402
 import measure_state  # noqa: E402
 import plot  # noqa: E402
 import rows  # noqa: E402
-from harness import need_fusectl  # noqa: E402
+from harness import need_fusectl, on_stop  # noqa: E402
 
 MEASUREMENTS = {'cycle': measure_cycle, 'python': measure_python, 'notice': measure_notice, 'state': measure_state,
                 'many': measure_many, 'directories': measure_directories, 'capture': measure_capture,
@@ -98,6 +99,7 @@ def main():
     unknown = set(options.only) - set(MEASUREMENTS)
     if unknown:
         parser.error(f'no such measurement: {", ".join(sorted(unknown))}')
+    signal.signal(signal.SIGTERM, on_stop)
     need_fusectl()
     raise_descriptor_limit()
     machine = describe_machine()
