@@ -15,7 +15,7 @@
 
 static const double FOR_EVER = 86400, NOT_AT_ALL = 0;
 
-/* How long the loop waits for a page to be dropped. Nothing should keep it from that; if something did, the mount shall go on. */
+/* How long the loop waits for the kernel. Nothing should hold that up; if something did, the mount shall go on. */
 enum { LONGEST_MS = 1000 };
 
 /* What the kernel may hold of a process. */
@@ -34,10 +34,11 @@ struct delayed {
 	STAILQ_ENTRY(delayed) link;
 };
 
-/* A page to be dropped. */
-struct page {
+/* What the thread is to tell the kernel. */
+struct job {
 	fuse_ino_t ino;
-	STAILQ_ENTRY(page) link;
+	struct text bytes; /* the new content; none: the pages are dropped */
+	STAILQ_ENTRY(job) link;
 };
 
 struct cache {
@@ -49,10 +50,10 @@ struct cache {
 
 	bool has_thread;
 	pthread_t thread;
-	int dropped_fd; /* readable when a page has been dropped */
+	int done_fd; /* readable when a job has been done */
 	pthread_cond_t asked;
 	pthread_mutex_t mutex; /* of what follows, which the thread shares */
-	STAILQ_HEAD(, page) pages;
+	STAILQ_HEAD(, job) jobs;
 	bool is_busy, leaves;
 };
 
@@ -94,61 +95,90 @@ static fuse_ino_t node_of(const struct process *process, unsigned row)
 
 /* ---- taking it away ---- */
 
-static void *drop_pages(void *context)
+static void free_job(struct job *job)
+{
+	text_finish(&job->bytes);
+	free(job);
+}
+
+static void do_job(struct fuse_session *session, struct job *job)
+{
+	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(job->bytes.size);
+	bytes.buf[0].mem = job->bytes.data;
+	if (job->bytes.size)
+		fuse_lowlevel_notify_store(session, job->ino, 0, &bytes, 0);
+	else
+		fuse_lowlevel_notify_inval_inode(session, job->ino, 0, 0);
+	free_job(job);
+}
+
+static void *do_jobs(void *context)
 {
 	struct cache *cache = context;
 	struct fuse_session *session = cache->server->config.session;
-	struct page *page;
+	struct job *job;
 	pthread_mutex_lock(&cache->mutex);
 	while (!cache->leaves) {
-		if (!(page = STAILQ_FIRST(&cache->pages))) {
+		if (!(job = STAILQ_FIRST(&cache->jobs))) {
 			pthread_cond_wait(&cache->asked, &cache->mutex);
 			continue;
 		}
-		STAILQ_REMOVE_HEAD(&cache->pages, link);
+		STAILQ_REMOVE_HEAD(&cache->jobs, link);
 		cache->is_busy = true;
 		pthread_mutex_unlock(&cache->mutex);
-		fuse_lowlevel_notify_inval_inode(session, page->ino, 0, 0);
-		free(page);
+		do_job(session, job);
 		pthread_mutex_lock(&cache->mutex);
 		cache->is_busy = false;
-		eventfd_write(cache->dropped_fd, 1);
+		eventfd_write(cache->done_fd, 1);
 	}
 	pthread_mutex_unlock(&cache->mutex);
 	return NULL;
 }
 
-static bool ask(struct cache *cache, fuse_ino_t ino)
+/* bytes is taken over; NULL: the pages are to be dropped. */
+static void ask(struct cache *cache, fuse_ino_t ino, struct text *bytes)
 {
-	struct page *page = malloc(sizeof *page);
-	if (page && !cache->has_thread)
-		cache->has_thread = !pthread_create(&cache->thread, NULL, drop_pages, cache);
-	if (!page || !cache->has_thread) {
-		free(page);
-		return false;
+	struct job *job = calloc(1, sizeof *job);
+	if (job && !cache->has_thread)
+		cache->has_thread = !pthread_create(&cache->thread, NULL, do_jobs, cache);
+	if (!job || !cache->has_thread) {
+		log_error("nobody can tell the kernel of a change: %s", strerror(ENOMEM));
+		if (bytes)
+			text_finish(bytes);
+		free(job);
+		return;
 	}
-	page->ino = ino;
+	job->ino = ino;
+	if (bytes)
+		job->bytes = *bytes;
 	pthread_mutex_lock(&cache->mutex);
-	STAILQ_INSERT_TAIL(&cache->pages, page, link);
+	STAILQ_INSERT_TAIL(&cache->jobs, job, link);
 	pthread_cond_signal(&cache->asked);
 	pthread_mutex_unlock(&cache->mutex);
-	return true;
 }
 
 static bool is_idle(struct cache *cache)
 {
 	pthread_mutex_lock(&cache->mutex);
-	bool idle = !cache->is_busy && STAILQ_EMPTY(&cache->pages);
+	bool idle = !cache->is_busy && STAILQ_EMPTY(&cache->jobs);
 	pthread_mutex_unlock(&cache->mutex);
 	return idle;
 }
 
-/* A read of a page that is being dropped must be answered; no other request may see what has changed. */
+/* A read of a page that is being dropped must be answered, and the kernel sends it only when not too many closes are on
+ * their way. No other request may see what has changed, or change something. */
 static bool is_due(const struct cache *cache, const struct fuse_buf *buffer)
 {
 	const struct fuse_in_header *header = buffer->mem;
-	unsigned row = node_decode(header->nodeid).row - NODE_FIRST_ROW;
-	return header->opcode == FUSE_READ && node_decode(header->nodeid).process && (row == cache->alive || row == cache->exitcode);
+	struct node node = node_decode(header->nodeid);
+	unsigned row = node.row - NODE_FIRST_ROW;
+	if (header->opcode == FUSE_READ)
+		return node.process && (row == cache->alive || row == cache->exitcode);
+	if (header->opcode != FUSE_RELEASE)
+		return false;
+	const struct fuse_release_in *release = (const void *)(header + 1);
+	const struct handle *handle = (const void *)(uintptr_t)release->fh;
+	return !handle->session && !handle->lock;
 }
 
 static void on_hurry(uv_idle_t *hurry)
@@ -185,32 +215,25 @@ static int take_request(struct cache *cache, struct fuse_buf *buffer)
 	return size;
 }
 
-static void wait_until_dropped(struct cache *cache)
+static void wait_until_done(struct cache *cache)
 {
 	struct fuse_buf buffer = {0};
 	struct pollfd polled[] = {
-		{ .fd = cache->dropped_fd, .events = POLLIN },
+		{ .fd = cache->done_fd, .events = POLLIN },
 		{ .fd = fuse_session_fd(cache->server->config.session), .events = POLLIN },
 	};
 	uint64_t limit = uv_hrtime() + (uint64_t)LONGEST_MS * 1000000;
 	while (!is_idle(cache) && uv_hrtime() < limit) {
-		eventfd_t dropped;
+		eventfd_t done;
 		poll(polled, 2, LONGEST_MS);
 		if (polled[0].revents)
-			eventfd_read(cache->dropped_fd, &dropped);
+			eventfd_read(cache->done_fd, &done);
 		int size = polled[1].revents ? take_request(cache, &buffer) : -EAGAIN;
 		if (size == 0 || (size < 0 && size != -EAGAIN && size != -EINTR))
 			polled[1].fd = -1; /* unmounted: the loop will see it, too */
 		polled[0].revents = polled[1].revents = 0;
 	}
 	free(buffer.mem);
-}
-
-static void drop(struct cache *cache, fuse_ino_t ino)
-{
-	if (!ask(cache, ino))
-		log_error("there is no thread to tell the kernel of a change: %s", strerror(ENOMEM));
-	wait_until_dropped(cache);
 	if (!is_idle(cache))
 		log_error("the kernel does not let go of a page");
 }
@@ -223,20 +246,14 @@ static void drop_attributes(struct cache *cache, const struct process *process)
 	fuse_lowlevel_notify_inval_inode(session, node_of(process, cache->exitcode), -1, 0);
 }
 
-/* Size and bytes are new in one step. The times are asked for again. */
-static void push_exitcode(struct cache *cache, const struct process *process)
+static void ask_for_exitcode(struct cache *cache, const struct process *process)
 {
-	struct fuse_session *session = cache->server->config.session;
 	struct view view = { .manager = cache->server->manager, .process = (struct process *)(uintptr_t)process };
 	struct text text = {0};
-	fuse_ino_t ino = node_of(process, cache->exitcode);
-	if (!files_row(false, cache->exitcode)->show(&view, &text) && text.size) {
-		struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(text.size);
-		bytes.buf[0].mem = text.data;
-		fuse_lowlevel_notify_store(session, ino, 0, &bytes, 0);
-	}
-	text_finish(&text);
-	fuse_lowlevel_notify_inval_inode(session, ino, -1, 0);
+	if (files_row(false, cache->exitcode)->show(&view, &text) || !text.size)
+		text_finish(&text);
+	else
+		ask(cache, node_of(process, cache->exitcode), &text);
 }
 
 /* ---- events ---- */
@@ -244,18 +261,24 @@ static void push_exitcode(struct cache *cache, const struct process *process)
 static void on_started(struct cache *cache, struct kept *kept, const struct process *process)
 {
 	drop_attributes(cache, process);
-	if (kept->never)
-		drop(cache, node_of(process, cache->alive));
+	if (!kept->never)
+		return;
+	ask(cache, node_of(process, cache->alive), NULL);
+	wait_until_done(cache);
 }
 
+/* Attributes first: an answer that was on its way when they are dropped is dropped, too, and its asker goes on with the
+ * size of before; nobody who asks so early can know of the end. Then alive, since who reads an exitcode may read alive
+ * next. The new size last, while nobody is answered who asks for it: the kernel calls new attributes valid a moment
+ * before it has taken the size from them. */
 static void on_ended(struct cache *cache, struct kept *kept, const struct process *process)
 {
-	if (kept->empty)
-		push_exitcode(cache, process);
+	drop_attributes(cache, process);
 	if (kept->page || kept->never)
-		drop(cache, node_of(process, cache->alive));
-	if (kept->never)
-		drop_attributes(cache, process);
+		ask(cache, node_of(process, cache->alive), NULL);
+	if (kept->empty)
+		ask_for_exitcode(cache, process);
+	wait_until_done(cache);
 	kept->page = kept->empty = false;
 	forget_if_idle(cache, kept);
 }
@@ -268,8 +291,9 @@ static void keep_nothing(struct cache *cache, const struct process *process)
 		kept->page = kept->empty = false;
 	}
 	drop_attributes(cache, process);
-	drop(cache, node_of(process, cache->exitcode));
-	drop(cache, node_of(process, cache->alive));
+	ask(cache, node_of(process, cache->exitcode), NULL);
+	ask(cache, node_of(process, cache->alive), NULL);
+	wait_until_done(cache);
 }
 
 void cache_on_event(struct cache *cache, const struct process *process, enum manager_event event)
@@ -324,7 +348,8 @@ static bool may_keep(struct cache *cache, const struct process *process)
 bool cache_open(struct target *target, struct handle *handle)
 {
 	struct cache *cache = target->server->cache;
-	if (!(target->row->flags & (ROW_KEPT | ROW_KEPT_ONCE)) || is_writing(handle->flags) || !may_keep(cache, target->process))
+	bool may = (target->row->flags & (ROW_KEPT | ROW_KEPT_ONCE)) && !is_writing(handle->flags);
+	if (!may || !may_keep(cache, target->process))
 		return false;
 	struct kept *kept = obtain(cache, target->process->id);
 	if (!kept)
@@ -390,22 +415,22 @@ struct cache *cache_create(struct server *server)
 	if (!cache)
 		return NULL;
 	cache->hurry = malloc(sizeof *cache->hurry);
-	cache->dropped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!cache->hurry || cache->dropped_fd < 0)
+	cache->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!cache->hurry || cache->done_fd < 0)
 		goto free_cache;
 	cache->server = server;
 	cache->alive = row_with(ROW_KEPT);
 	cache->exitcode = row_with(ROW_KEPT_ONCE);
 	STAILQ_INIT(&cache->delayed);
-	STAILQ_INIT(&cache->pages);
+	STAILQ_INIT(&cache->jobs);
 	pthread_mutex_init(&cache->mutex, NULL);
 	pthread_cond_init(&cache->asked, NULL);
 	uv_idle_init(&server->loop, cache->hurry);
 	cache->hurry->data = cache;
 	return cache;
 free_cache:
-	if (cache->dropped_fd >= 0)
-		close(cache->dropped_fd);
+	if (cache->done_fd >= 0)
+		close(cache->done_fd);
 	free(cache->hurry);
 	free(cache);
 	return NULL;
@@ -449,7 +474,12 @@ void cache_destroy(struct cache *cache)
 	uv_close((uv_handle_t *)cache->hurry, on_closed);
 	if (!end_thread(cache))
 		return;
-	close(cache->dropped_fd);
+	struct job *job;
+	while ((job = STAILQ_FIRST(&cache->jobs))) {
+		STAILQ_REMOVE_HEAD(&cache->jobs, link);
+		free_job(job);
+	}
+	close(cache->done_fd);
 	pthread_cond_destroy(&cache->asked);
 	pthread_mutex_destroy(&cache->mutex);
 	free(cache);

@@ -10,8 +10,8 @@
  * get the new value.
  *   alive     has always two bytes. It is kept from the start to the end, and from then on. Its page is dropped by a thread,
  *             since the kernel lets that wait for a read of the page, which only the loop can answer.
- *   exitcode  is empty before the end: a file without bytes has no page and is never read, so that the loop itself can put the
- *             new value into the kernel, size and page at once.
+ *   exitcode  is empty before the end: a file without bytes has no page. The thread puts the new value into the kernel, size
+ *             and page.
  *   reset     makes both change again: from then on nothing of the process is kept.
  *   attributes are kept when they were asked for by GETATTR, whose inode the kernel holds and whose answer it drops when they
  *             were taken away meanwhile. The answer to a LOOKUP may arrive at an inode that is not there yet: it is kept only

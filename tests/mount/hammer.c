@@ -124,6 +124,22 @@ static void look(struct hammer *hammer, bool held, bool alive_first)
 		count(hammer, seen.alive && (seen.has_code || seen.has_size), "an exitcode, and then alive", before);
 }
 
+/* The kernel lets a file be read only when few enough closes are on their way. */
+static void *close_many(void *context)
+{
+	enum { MANY = 64 };
+	const struct hammer *hammer = context;
+	int fds[MANY];
+	while (!hammer->over) {
+		for (int i = 0; i < MANY; i++)
+			if ((fds[i] = open("version", O_RDONLY | O_CLOEXEC)) < 0)
+				fail("version");
+		for (int i = 0; i < MANY; i++)
+			close(fds[i]);
+	}
+	return NULL;
+}
+
 struct reader {
 	struct hammer *hammer;
 	pthread_t thread;
@@ -250,6 +266,9 @@ int main(int argc, char **argv)
 		if (pthread_create(&readers[i].thread, NULL, read_on, &readers[i]))
 			fail("pthread_create");
 	}
+	pthread_t closer;
+	if (pthread_create(&closer, NULL, close_many, &hammer))
+		fail("pthread_create");
 	enter(&hammer, IDLE);
 	double end = now() + atof(argv[2]);
 	for (uint64_t number = 0; number == 0 || now() < end; number++)
@@ -257,6 +276,7 @@ int main(int argc, char **argv)
 	hammer.over = true;
 	for (int i = 0; i < READERS; i++)
 		pthread_join(readers[i].thread, NULL);
+	pthread_join(closer, NULL);
 	printf("%ju reads, %ju stale\n", (uintmax_t)hammer.reads, (uintmax_t)hammer.stale);
 	return hammer.stale != 0;
 }
