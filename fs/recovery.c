@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/keeping.h"
+#include "fs/cache.h"
 #include "fs/events.h"
 #include "fs/log.h"
 #include "fs/notify.h"
@@ -229,11 +230,13 @@ void recovery_resume(struct server *server)
 	if (!server->answered_init)
 		return;
 	server->has_epochs = notify_names(server->config.session);
-	LIST_FOREACH(handle, &server->handles, link)
-		handle_notify(handle);
 	if (!notify_resend(server->config.session))
 		log_warning("the kernel can't send again what was asked of the server that died (Linux 6.9 can): "
 			    "requests that were under way are lost");
+	/* Sent again first: the kernel can let go of a page only when those who read it were answered. */
+	cache_take_over(server->cache);
+	LIST_FOREACH(handle, &server->handles, link)
+		handle_notify(handle);
 }
 
 bool recovery_repeat(struct server *server)
