@@ -40,7 +40,6 @@ struct cache {
 	struct given *given;
 	unsigned alive, exitcode; /* rows */
 	bool has_news;            /* something is to be told to the kernel before anything is to anybody else */
-	bool alive_waits;         /* reads of it aren't answered yet */
 	STAILQ_HEAD(, delayed) delayed;
 	uv_idle_t *hurry; /* active while there is something delayed */
 };
@@ -107,7 +106,7 @@ static bool is_due(const struct cache *cache, const struct fuse_buf *buffer)
 	const struct handle *handle;
 	if (header->opcode == FUSE_READ) {
 		handle = handle_by_number(cache->server, read->fh);
-		return handle && handle->cached && !(cache->alive_waits && handle->row_index == cache->alive);
+		return handle && handle->cached;
 	}
 	if (header->opcode != FUSE_RELEASE)
 		return false;
@@ -159,21 +158,6 @@ static int take_request(struct cache *cache, struct fuse_buf *buffer)
 	return size;
 }
 
-/* Those that have become due since they came. */
-static void answer_due(struct cache *cache)
-{
-	struct delayed *delayed, *next;
-	for (delayed = STAILQ_FIRST(&cache->delayed); delayed; delayed = next) {
-		next = STAILQ_NEXT(delayed, link);
-		if (!is_due(cache, &delayed->buffer))
-			continue;
-		STAILQ_REMOVE(&cache->delayed, delayed, delayed, link);
-		answer_at_once(cache, &delayed->buffer);
-		free(delayed->buffer.mem);
-		free(delayed);
-	}
-}
-
 /* Result: whether all has been told. */
 static bool is_done(struct cache *cache)
 {
@@ -193,8 +177,6 @@ void cache_settle(struct cache *cache)
 	uint64_t limit = uv_hrtime() + (uint64_t)LONGEST_MS * 1000000;
 	bool done = !cache->has_news;
 	cache->has_news = false;
-	if (!done)
-		answer_due(cache);
 	while (!done && !(done = is_done(cache)) && uv_hrtime() < limit) {
 		poll(polled, 2, LONGEST_MS);
 		int size = polled[1].revents ? take_request(cache, &buffer) : -EAGAIN;
@@ -261,15 +243,20 @@ static void keep_nothing(struct cache *cache, const struct process *process)
 		give_up(strerror(ENOMEM));
 	given->never = true;
 	given->page = given->empty = false;
+	drop_attributes(cache, process);
+}
+
+static void drop_pages(struct cache *cache, const struct process *process)
+{
 	ask_to_drop(cache, node_of(process, cache->exitcode));
+	ask_to_drop(cache, node_of(process, cache->alive));
 }
 
 /* Names are looked up again, since what a LOOKUP was answered as final may not have arrived yet. */
 static void on_reset(struct cache *cache, const struct process *process)
 {
-	drop_attributes(cache, process);
 	keep_nothing(cache, process);
-	ask_to_drop(cache, node_of(process, cache->alive));
+	drop_pages(cache, process);
 	names_changed(cache->server);
 }
 
@@ -291,8 +278,8 @@ void cache_on_event(struct cache *cache, const struct process *process, enum man
 	}
 }
 
-/* Who reads in alive that it has ended may ask for exitcode's size next: the kernel would not take the answer, were it told
- * meanwhile to forget that file's attributes. */
+/* All attributes first, as in on_ended. Who reads in alive meanwhile that it has ended may ask for exitcode's size next: the kernel
+ * would not take the answer, were it told after that to forget that file's page. That page is final, if it is there. */
 void cache_take_over(struct cache *cache)
 {
 	struct process *process = NULL;
@@ -300,11 +287,11 @@ void cache_take_over(struct cache *cache)
 		return;
 	while ((process = manager_after(cache->server->manager, process ? process->id : 0)))
 		keep_nothing(cache, process);
-	cache->alive_waits = true;
-	cache_settle(cache);
-	cache->alive_waits = false;
 	while ((process = manager_after(cache->server->manager, process ? process->id : 0)))
-		ask_to_drop(cache, node_of(process, cache->alive));
+		if (process->state == PROCESS_ENDED)
+			ask_to_drop(cache, node_of(process, cache->alive));
+		else
+			drop_pages(cache, process);
 	cache_settle(cache);
 }
 
