@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/memory_file.h"
+#include "core/share.h"
 
 enum {
 	TICK_MS = 10,
@@ -81,12 +82,14 @@ static bool arm(struct capture *capture, int which)
 		return false;
 	*watch = (struct capture_watch){ .capture = capture, .which = which };
 	watch->number = memory_file_watch(set->inotify_fd, fd);
-	if (watch->number < 0) {
+	if (watch->number >= 0)
+		HASH_ADD_INT(set->watches, number, watch);
+	if (!watch->hh.tbl) {
+		inotify_rm_watch(set->inotify_fd, watch->number);
 		free(watch);
 		return false;
 	}
 	capture->streams[which].watch = watch;
-	HASH_ADD_INT(set->watches, number, watch);
 	return true;
 }
 
@@ -205,12 +208,13 @@ static uint64_t slack(const struct capture *capture)
 static void bound(struct capture *capture, int which)
 {
 	struct capture_stream *stream = &capture->streams[which];
-	uint64_t most = capture->process->configuration.output_max, size = size_of(capture->process, which);
+	uint64_t size = size_of(capture->process, which);
 	/* The program has truncated it, as `> /dev/stdout` does: what is there now is all. */
 	if (size < stream->dropped) {
 		process_touch(capture->process);
 		stream->dropped = 0;
 	}
+	uint64_t most = share_keeps(capture->process, size - stream->dropped);
 	if (!stream->cut && size > most && size - most >= stream->dropped + slack(capture))
 		cut_to(capture, which, size - most);
 }
@@ -269,16 +273,22 @@ static void make_idle(struct capture *capture)
 		uv_timer_stop(capture->set->timer);
 }
 
+static bool may_be_written(const struct process *process, int which)
+{
+	return process->output_fd[which] >= 0 && memory_file_may_be_written(process->output_fd[which]);
+}
+
+/* What a process left behind may write after its end: that is bounded too. */
 static bool is_wanted(const struct capture *capture)
 {
-	return is_running(capture) || !LIST_EMPTY(&capture->readers) || !LIST_EMPTY(&capture->observers);
+	return is_running(capture) || !LIST_EMPTY(&capture->readers) || !LIST_EMPTY(&capture->observers) ||
+	       may_be_written(capture->process, 0) || may_be_written(capture->process, 1);
 }
 
 static void wake(struct capture *capture)
 {
 	look(capture);
-	if (is_running(capture))
-		make_busy(capture);
+	make_busy(capture);
 	tell(capture, 0);
 }
 
@@ -288,8 +298,10 @@ static void visit(struct capture *capture)
 		/* Growth between the look and the watch is seen by the second look. */
 		if (!is_wanted(capture) || arm_both(capture))
 			make_idle(capture);
-		if (!look(capture))
+		if (!look(capture)) {
+			share_spare(capture->process);
 			return;
+		}
 		make_busy(capture);
 	}
 	tell(capture, 0);
@@ -426,9 +438,9 @@ void capture_end(struct process *process, int error)
 	if (!capture)
 		return;
 	look(capture);
-	make_idle(capture);
 	disarm(capture, 0);
 	disarm(capture, 1);
+	make_busy(capture);
 	tell(capture, error);
 }
 

@@ -110,7 +110,19 @@ int cgroups_check(struct cgroups *cgroups, enum cgroup_kind kind, struct refusal
 
 /* ---- groups ---- */
 
-static int add_directory(struct cgroup *group, const struct cgroup_place *place, const char *name, int *at)
+int cgroup_add_directory(struct cgroup *group, const struct cgroup_place *place, char *directory)
+{
+	int count = 0;
+	while (group->directories[count])
+		count++;
+	group->directories[count] = directory;
+	group->entries[count] = cgroup_join(directory, "cgroup.procs");
+	if (place->unified)
+		group->kill = cgroup_join(directory, "cgroup.kill");
+	return group->entries[count] && (!place->unified || group->kill) ? 0 : -ENOMEM;
+}
+
+static int make_directory(struct cgroup *group, const struct cgroup_place *place, const char *name, int *at)
 {
 	int count = 0;
 	char *directory = cgroup_join(place->directory, name);
@@ -126,11 +138,7 @@ static int add_directory(struct cgroup *group, const struct cgroup_place *place,
 		free(directory);
 		return error;
 	}
-	group->directories[count] = directory;
-	group->entries[count] = cgroup_join(directory, "cgroup.procs");
-	if (place->unified)
-		group->kill = cgroup_join(directory, "cgroup.kill");
-	return group->entries[count] && (!place->unified || group->kill) ? 0 : -ENOMEM;
+	return cgroup_add_directory(group, place, directory);
 }
 
 /* Result: 0 when nothing of it is left. */
@@ -164,7 +172,7 @@ static int fill(struct cgroups *cgroups, struct cgroup *group, const char *name,
 		if (error)
 			return error;
 		int at = 0;
-		error = add_directory(group, place, name, &at);
+		error = make_directory(group, place, name, &at);
 		if (!error)
 			error = set_limit(group->directories[at], place->unified, kind, wish);
 		if (error)
@@ -182,6 +190,7 @@ int cgroups_make(struct cgroups *cgroups, uint64_t id, uint32_t run, const struc
 	if (!group)
 		return -ENOMEM;
 	group->id = id;
+	group->run = run;
 	snprintf(name, sizeof name, "%sp%" PRIu64 "-%" PRIu32 "-%d", cgroups->prefix, id, run, (int)getpid());
 	int error = fill(cgroups, group, name, wish, why);
 	if (error) {
@@ -196,11 +205,11 @@ int cgroups_make(struct cgroups *cgroups, uint64_t id, uint32_t run, const struc
 
 struct cgroup *cgroups_find(struct cgroups *cgroups, uint64_t id)
 {
-	struct cgroup *group;
+	struct cgroup *group, *last = NULL;
 	LIST_FOREACH(group, &cgroups->groups, link)
-		if (group->id == id)
-			return group;
-	return NULL;
+		if (group->id == id && (!last || group->run > last->run))
+			last = group;
+	return last;
 }
 
 /* ---- leaving ---- */
@@ -265,6 +274,17 @@ void cgroups_leave(struct cgroups *cgroups, uint64_t id)
 		return;
 	cgroups->delay = RETRY_FIRST_MS;
 	remove_empty(cgroups);
+}
+
+void cgroups_leave_all_but(struct cgroups *cgroups, bool (*goes_on)(void *context, uint64_t id, uint32_t run),
+			   void *context)
+{
+	struct cgroup *group;
+	LIST_FOREACH(group, &cgroups->groups, link)
+		group->leaves |= !goes_on(context, group->id, group->run);
+	cgroups->delay = RETRY_FIRST_MS;
+	remove_empty(cgroups);
+	cgroup_trees_leave_unclaimed(cgroups);
 }
 
 const char *cgroup_entry(const struct cgroup *cgroup, int32_t entry)

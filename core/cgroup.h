@@ -40,6 +40,7 @@ const char *cgroup_kind_name(enum cgroup_kind kind);
 /* The group of one process: one directory in v2, one for each kind in v1. */
 struct cgroup {
 	uint64_t id;
+	uint32_t run;
 	bool leaves; /* to be removed as soon as it is empty */
 	char *directories[CGROUP_KINDS + 1]; /* NULL behind the last */
 	char *entries[CGROUP_KINDS + 1]; /* the cgroup.procs of each; NULL ends */
@@ -53,6 +54,9 @@ struct cgroups;
  * /proc/self/cgroup, or files like them; and removes the empty groups of mounts whose keeper was killed.
  * Result: 0 and *out, -ENOMEM, open(2)'s errno, -ESRCH (the keeper is gone). */
 int cgroups_create(uv_loop_t *loop, const char *mountinfo, const char *membership, struct cgroups **out);
+/* For a server that follows one that died, before anything is made: takes what that one made. Groups with limits are
+ * found by their process again; the others wait for cgroup_tree_claim(). Result: 0, -ENOMEM. */
+int cgroups_adopt(struct cgroups *cgroups);
 /* Removes what is empty. NULL is allowed. */
 void cgroups_destroy(struct cgroups *cgroups);
 
@@ -65,12 +69,15 @@ int cgroups_check(struct cgroups *cgroups, enum cgroup_kind kind, struct refusal
 /* Makes the group of process `id` for its run `run` and sets what is wished.
  * Result: 0 and *out, which stays the owner's until cgroups_leave(); -errno with a sentence, and nothing is left. */
 int cgroups_make(struct cgroups *cgroups, uint64_t id, uint32_t run, const struct cgroup_wish *wish,
-		 struct cgroup **out,		 struct refusal *why);
-/* The newest of process `id`; NULL: none. */
+		 struct cgroup **out, struct refusal *why);
+/* That of the last run of process `id`; NULL: none. */
 struct cgroup *cgroups_find(struct cgroups *cgroups, uint64_t id);
 /* The process has ended: its groups are removed now, or when those it left behind have ended too.
  * cgroups may be NULL. */
 void cgroups_leave(struct cgroups *cgroups, uint64_t id);
+/* After cgroups_adopt(): the same for all groups but those of runs that go on, and but those that were claimed. */
+void cgroups_leave_all_but(struct cgroups *cgroups, bool (*goes_on)(void *context, uint64_t id, uint32_t run),
+			   void *context);
 /* The sentence's part for a launch that failed to enter `entry`. */
 const char *cgroup_entry(const struct cgroup *cgroup, int32_t entry);
 

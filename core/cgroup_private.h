@@ -29,8 +29,10 @@ struct cgroups {
 
 	/* cgroup_tree.c */
 	char *tree_place; /* our own group in v2, or NULL */
-	uint64_t trees_made;
+	uint64_t trees_made; /* the highest number that was ever used */
+	struct cgroup_tree *found; /* by number: adopted, and not yet claimed */
 	struct cgroup_tree_list spare, taken, left, lingering;
+	void (*on_parted)(struct cgroup_tree **holder); /* NULL: nobody is told */
 	unsigned spare_count;
 	uv_timer_t *looks;
 	uint64_t lingering_due; /* uv_now()'s milliseconds */
@@ -38,6 +40,11 @@ struct cgroups {
 
 /* What the kernel calls it. */
 const char *cgroup_controller(enum cgroup_kind kind);
+
+/* Takes the directory, which is there and then the group's. Result: 0, -ENOMEM. */
+int cgroup_add_directory(struct cgroup *group, const struct cgroup_place *place, char *directory);
+
+void cgroup_trees_leave_unclaimed(struct cgroups *cgroups);
 
 /* Fills in places, unified, root and tree_place. Result: 0, open(2)'s errno. */
 int cgroups_find_places(struct cgroups *cgroups, const char *mountinfo, const char *membership);

@@ -42,25 +42,31 @@ static bool is_stale(const char *name)
 	return !kin_read(keeper, &kin) && kin.start != start;
 }
 
-static void sweep_directory(const char *directory, const char *own)
+/* A group of this mount is known by its name alone: with many of them, looking for its keeper each time takes long. */
+static bool is_unneeded(const char *name, const char *prefix, bool own)
+{
+	bool is_own = *prefix && !strncmp(name, prefix, strlen(prefix));
+	return is_own ? own : is_stale(name);
+}
+
+static void sweep_directory(const char *directory, const char *prefix, bool own)
 {
 	DIR *listing = opendir(directory);
 	if (!listing)
 		return;
 	for (struct dirent *entry; (entry = readdir(listing));)
-		if ((own && !strncmp(entry->d_name, own, strlen(own))) || is_stale(entry->d_name))
+		if (is_unneeded(entry->d_name, prefix, own))
 			unlinkat(dirfd(listing), entry->d_name, AT_REMOVEDIR);
 	closedir(listing);
 }
 
 void cgroups_sweep_places(const struct cgroups *cgroups, bool own)
 {
-	const char *prefix = own ? cgroups->prefix : NULL;
 	for (int kind = 0; kind < CGROUP_KINDS; kind++)
 		if (cgroups->places[kind].directory)
-			sweep_directory(cgroups->places[kind].directory, prefix);
+			sweep_directory(cgroups->places[kind].directory, cgroups->prefix, own);
 	if (cgroups->tree_place)
-		sweep_directory(cgroups->tree_place, prefix);
+		sweep_directory(cgroups->tree_place, cgroups->prefix, own);
 }
 
 void cgroups_sweep(void)

@@ -38,7 +38,7 @@ static void forget(struct cgroup_tree *tree)
 	free(tree);
 }
 
-static int make_directory(struct cgroups *cgroups, char **out)
+static int make_directory(struct cgroups *cgroups, struct cgroup_tree *tree)
 {
 	for (int i = 0; i < NAMES_TRIED; i++) {
 		char name[sizeof cgroups->prefix + 32];
@@ -47,7 +47,8 @@ static int make_directory(struct cgroups *cgroups, char **out)
 		if (!directory)
 			return -ENOMEM;
 		if (!mkdir(directory, 0755)) {
-			*out = directory;
+			tree->directory = directory;
+			tree->number = cgroups->trees_made;
 			return 0;
 		}
 		free(directory);
@@ -68,7 +69,7 @@ static int make(struct cgroups *cgroups, struct cgroup_tree **out)
 	if (!cgroups->tree_place)
 		return -EOPNOTSUPP;
 	struct cgroup_tree *tree = calloc(1, sizeof *tree);
-	int error = tree ? make_directory(cgroups, &tree->directory) : -ENOMEM;
+	int error = tree ? make_directory(cgroups, tree) : -ENOMEM;
 	if (!error) {
 		*out = tree;
 		return 0;
@@ -89,7 +90,6 @@ static void keep_spare(struct cgroups *cgroups, struct cgroup_tree *tree)
 		forget(tree);
 		return;
 	}
-	part(tree);
 	LIST_INSERT_HEAD(&cgroups->spare, tree, link);
 	cgroups->spare_count++;
 }
@@ -111,6 +111,11 @@ static bool can_begin_in(const struct cgroup_tree *tree)
 	return pid > 0 && WIFEXITED(status);
 }
 
+void cgroup_trees_watch(struct cgroups *cgroups, void (*on_parted)(struct cgroup_tree **holder))
+{
+	cgroups->on_parted = on_parted;
+}
+
 void cgroup_trees_begin(struct cgroups *cgroups)
 {
 	struct cgroup_tree *tree;
@@ -129,6 +134,14 @@ void cgroup_trees_begin(struct cgroups *cgroups)
 
 /* ---- those that were left ---- */
 
+static void part_aloud(struct cgroups *cgroups, struct cgroup_tree *tree)
+{
+	struct cgroup_tree **holder = tree->holder;
+	part(tree);
+	if (holder && cgroups->on_parted)
+		cgroups->on_parted(holder);
+}
+
 static void look(struct cgroups *cgroups, struct cgroup_tree_list *list)
 {
 	struct cgroup_tree *tree = LIST_FIRST(list), *next;
@@ -137,10 +150,14 @@ static void look(struct cgroups *cgroups, struct cgroup_tree_list *list)
 		next = LIST_NEXT(tree, link);
 		LIST_REMOVE(tree, link);
 		int error = tree->pins ? -EBUSY : cgroup_read(tree->directory, "cgroup.events", events, sizeof events);
-		if (error == -ENOENT || error == -ENODEV)
-			forget(tree);
-		else if (error || !strstr(events, "populated 0"))
+		bool is_gone = error == -ENOENT || error == -ENODEV;
+		if (!is_gone && (error || !strstr(events, "populated 0"))) {
 			LIST_INSERT_HEAD(&cgroups->lingering, tree, link);
+			continue;
+		}
+		part_aloud(cgroups, tree);
+		if (is_gone)
+			forget(tree);
 		else
 			keep_spare(cgroups, tree);
 	}
@@ -247,6 +264,7 @@ static void on_timer_closed(uv_handle_t *handle)
 void cgroup_trees_end(struct cgroups *cgroups)
 {
 	struct cgroup_tree_list *const lists[] = { &cgroups->spare, &cgroups->taken, &cgroups->left, &cgroups->lingering };
+	cgroup_trees_leave_unclaimed(cgroups);
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
 		struct cgroup_tree *tree;
 		while ((tree = LIST_FIRST(lists[i]))) {

@@ -8,23 +8,33 @@
 #define PROCFS_MP_CGROUP_TREE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
+#include "core/hash.h"
 
 struct cgroups;
 
 struct cgroup_tree {
-	char *directory;
+	uint64_t number;
+	char *directory; /* its name ends in the number */
 	struct cgroup_tree **holder; /* where it is known as its process's; NULL: nowhere */
 	unsigned pins; /* who works with it and would hit the next process in it */
 	bool left;     /* its process has ended */
-	bool killed;   /* by cgroup.kill: not to be used again */
+	bool killed;   /* by cgroup.kill, or by a server that died, as far as we know: not to be used again */
 	LIST_ENTRY(cgroup_tree) link;
+	UT_hash_handle found; /* among those that were adopted */
 };
 LIST_HEAD(cgroup_tree_list, cgroup_tree);
 
+/* on_parted: a group is handed on or removed, and *holder has become NULL; not after cgroup_tree_disown(). */
+void cgroup_trees_watch(struct cgroups *cgroups, void (*on_parted)(struct cgroup_tree **holder));
+
 /* Makes some ahead. */
 void cgroup_trees_begin(struct cgroups *cgroups);
+
+/* An adopted one is its process's again. Result: 0 and *holder, as after cgroup_tree_take(); -ENOENT: there is none. */
+int cgroup_tree_claim(struct cgroups *cgroups, uint64_t number, struct cgroup_tree **holder);
 
 /* Result: 0 and *holder, which is NULL again when the group has been left and is empty; -EOPNOTSUPP where none can be made,
  * -ENOMEM, mkdir(2)'s errno. */

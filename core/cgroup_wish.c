@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/cgroup.h"
+#include "core/size.h"
 
 /* The kernel's own bounds. */
 enum { QUOTA_LEAST = 1000, PERIOD_LEAST = 1000, PERIOD_MOST = 1000000, PIDS_MOST = 4194304 };
@@ -49,18 +50,11 @@ static bool parse_number(const char **word, uint64_t *out)
 
 static bool parse_bytes(const char *word, struct cgroup_wish *out)
 {
-	static const char SUFFIXES[] = "KMGT";
 	uint64_t *bytes = &out->limits[CGROUP_MEMORY];
-	if (!parse_number(&word, bytes))
-		return false;
-	const char *suffix = *word ? strchr(SUFFIXES, toupper((unsigned char)*word)) : NULL;
-	if (!suffix)
-		return !*word;
-	int shift = 10 * (int)(suffix - SUFFIXES + 1);
-	if (*bytes > CGROUP_MAX >> shift)
-		return false;
-	*bytes <<= shift;
-	return !word[1];
+	if (strcmp(word, "max"))
+		return !size_parse(word, bytes);
+	*bytes = CGROUP_MAX;
+	return true;
 }
 
 static bool parse_cpu(const char *word, struct cgroup_wish *out)

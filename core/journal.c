@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
+#include "core/hash.h"
 
 /* A half is far larger than what is ever used of it: pages that were never touched cost nothing. */
 #define HALF_SIZE ((uint64_t)4 << 30)
@@ -245,6 +245,10 @@ static int index_one(struct entry **index, const struct record_header *header)
 			return -ENOMEM;
 		entry->key = key;
 		HASH_ADD(hh, *index, key, sizeof entry->key, entry);
+		if (!entry->hh.tbl) {
+			free(entry);
+			return -ENOMEM;
+		}
 	}
 	entry->removed = header->kind & REMOVED;
 	entry->bytes = (const char *)(header + 1);

@@ -18,6 +18,7 @@
 enum {
 	KEEPER_BATCH = 128,  /* ends reaped before they are told */
 	KEEPER_KILL_MS = 5000,
+	KEEPER_SIGNALS = 16, /* that the server is told of */
 	KEEPER_TICK_MS = 20, /* between looks at what sends no signal */
 	KEEPER_SPARE_FDS = 512,   /* for what launches need at once, beside what is held */
 	KEEPER_UPGRADE_MS = 8000, /* in which the installed program must be ready */
@@ -67,6 +68,7 @@ static int wait_status(const siginfo_t *info)
 	}
 }
 
+/* REAP */
 static void record_end(struct reaping *reaping, struct ptable_ref ref, const siginfo_t *info, const struct rusage *usage)
 {
 	struct ptable_entry *entry = ptable_at(reaping->table, ref.index);
@@ -116,6 +118,7 @@ static bool reap_one(struct reaping *reaping)
 	return waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG) == 0;
 }
 
+/* REPORT */
 static void report_end(const struct reaping *reaping, unsigned i)
 {
 	struct message message = { .kind = MESSAGE_ENDED, .ref = reaping->ended[i] };
@@ -201,6 +204,12 @@ static void keeper_guard(const struct keeper *keeper)
 		holdings_set_limit(keeper->holdings, limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur - KEEPER_SPARE_FDS);
 }
 
+/* Signals for the server, in their order. More than these say nothing new: the second one ends all there is. */
+struct signals_taken {
+	int numbers[KEEPER_SIGNALS];
+	unsigned count, told; /* told: of those, the present server */
+};
+
 /* The life of the keeper: of servers, one after the other. */
 struct life {
 	struct keeper *keeper;
@@ -208,7 +217,7 @@ struct life {
 	struct reaping reaping;
 	struct revival revival;
 	sigset_t signals;
-	uint64_t untold; /* signals for the server, a bit each */
+	struct signals_taken taken;
 	bool awaited;    /* the present server is not ready yet */
 	bool upgrading;  /* it is awaited, and the installed program */
 	bool upgrade_wanted; /* the next one will be */
@@ -229,14 +238,20 @@ static int keeper_wait(const sigset_t *signals, bool ticks)
 	return number < 0 ? 0 : number;
 }
 
-/* Unlike an end, a signal that finds no room can't be found again: it is kept until there is room. */
-static void keeper_tell_signals(const struct keeper *keeper, uint64_t *untold)
+/* Unlike an end, a signal that finds no room, or a server that dies before it has kept it, can't be found again: each server
+ * is told all, and by their numbers knows those that it has from the one before. */
+static void keeper_tell_signals(const struct keeper *keeper, struct signals_taken *taken)
 {
-	for (int number = 1; number < 64; number++) {
-		struct message message = { .kind = MESSAGE_SIGNAL, .value = number };
+	while (taken->told < taken->count) {
+		const struct message message = {
+			.kind = MESSAGE_SIGNAL,
+			.value = taken->numbers[taken->told],
+			.ref.generation = taken->told + 1,
+		};
 
-		if (*untold & (uint64_t)1 << number && message_send(keeper->socket_fd, &message) != -EAGAIN)
-			*untold &= ~((uint64_t)1 << number);
+		if (message_send(keeper->socket_fd, &message) == -EAGAIN)
+			break;
+		taken->told++;
 	}
 }
 
@@ -261,7 +276,7 @@ static bool life_is_ready(const struct life *life)
 	return ptable_ready(life->keeper->table, &since) == life->keeper->server;
 }
 
-/* The old socket is read to its end before there is a new server: what the old one asked for is done by then, or
+/* DRAIN and SPAWN: the old socket is read to its end before there is a new server: what the old one asked for is done by then, or
  * never will be. Result: 0 or -errno. */
 static int life_begin_server(struct life *life)
 {
@@ -285,6 +300,7 @@ static int life_begin_server(struct life *life)
 		return error;
 	life->reaping.server = keeper->server;
 	life->reaping.server_ended = false;
+	life->taken.told = 0;
 	life->awaited = true;
 	life->upgrading = life->upgrade_wanted;
 	life->upgrade_wanted = false;
@@ -346,11 +362,12 @@ static void life_take_signal(struct life *life, int number)
 		life->upgrade_wanted = true;
 		kill(keeper->server, SIGKILL);
 	} else if (number != 0 && number != SIGCHLD && number != SIGUSR2) {
-		life->untold |= (uint64_t)1 << number;
+		if (life->taken.count < KEEPER_SIGNALS)
+			life->taken.numbers[life->taken.count++] = number;
 		if (keeper->command && number != SIGINT)
 			ptable_signal(keeper->table, ptable_ref_at(keeper->table, PTABLE_COMMAND), number);
 	}
-	keeper_tell_signals(keeper, &life->untold);
+	keeper_tell_signals(keeper, &life->taken);
 }
 
 int keeper_run(struct keeper *keeper, int *status)
@@ -375,7 +392,7 @@ int keeper_run(struct keeper *keeper, int *status)
 		life_look_for_readiness(&life);
 		if (life.reaping.server_ended && !life_goes_on(&life))
 			break;
-		life_take_signal(&life, keeper_wait(&life.signals, life.untold || life.awaited));
+		life_take_signal(&life, keeper_wait(&life.signals, life.taken.told < life.taken.count || life.awaited));
 	}
 	launchers_destroy(life.launchers);
 	*status = life.reaping.server_status;

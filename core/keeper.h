@@ -38,6 +38,7 @@ struct keeper {
 	int socket_fd;  /* the keeper's end, CLOEXEC. The server's end must not be open here: that it is closed
 	                 * everywhere is how the launchers know that the server is gone, and the other way round */
 	pid_t server;   /* its child */
+	const char *badness; /* what its children get back: see core/badness.h */
 	const struct launch_spec *command; /* run at once as entry PTABLE_COMMAND, or NULL */
 	struct holdings *holdings; /* NULL: nothing is held */
 	struct launch_origin *origin; /* what it was before the keeper guarded itself: for its children; NULL: it doesn't */

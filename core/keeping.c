@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "core/capture.h"
+#include "core/cgroup_tree.h"
 #include "core/input.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
 #include "core/process_record.h"
 #include "core/restart.h"
+#include "core/share.h"
 #include "core/stopping.h"
 
 /* What is larger is put without looking whether it is the same. */
@@ -53,6 +55,7 @@ static struct process_ties ties_of(const struct process *process)
 	struct process_ties ties = {
 		.parent = process->parent ? process->parent->id : 0,
 		.session = process->session ? process->session->key : 0,
+		.tree = process->tree ? process->tree->number : 0,
 	};
 	for (int i = 0; i < 2; i++)
 		ties.output_dropped[i] = process->capture ? process->capture->streams[i].dropped : 0;
@@ -202,6 +205,11 @@ static int take_session(struct manager *manager, uint64_t key, struct record_rea
 	session->start = record_number(from);
 	session->over = record_number(from);
 	session->pid_fd = -1;
+	if (!session->over && manager_share(manager, session->owner, &session->share)) {
+		free(session);
+		return -ENOMEM;
+	}
+	share_settle(session->share, &session->held, &(struct share_cost){ .descriptors = !session->over });
 	LIST_INIT(&session->children);
 	LIST_INSERT_HEAD(&manager->sessions, session, link);
 	return 0;
@@ -248,6 +256,17 @@ static int take_start(struct manager *manager, struct process *process, const st
 	return 0;
 }
 
+static void take_tree(struct manager *manager, struct process *process, const struct process_ties *ties)
+{
+	if (!ties->tree)
+		return;
+	/* Removed: its number may be used again. */
+	if (!manager->cgroups || cgroup_tree_claim(manager->cgroups, ties->tree, &process->tree))
+		process_touch(process);
+	else if (process->state == PROCESS_ENDED || process->state == PROCESS_INITIAL)
+		cgroup_tree_leave(manager->cgroups, process->tree);
+}
+
 /* Its entry is claimed, and will be released. */
 static bool has_claim(const struct process *process)
 {
@@ -258,7 +277,7 @@ static void count_running(struct manager *manager, struct process *process)
 {
 	struct kin kin;
 	manager->running++;
-	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
+	LIST_INSERT_HEAD(pids_like(manager, process->pid), process, by_pid);
 	if (!kin_read(process->pid, &kin) && kin.start < manager->oldest)
 		manager->oldest = kin.start;
 }
@@ -277,7 +296,14 @@ static int take_process(struct manager *manager, uint64_t id, struct record_read
 	manager->claims += has_claim(process);
 	tie(manager, process, &ties);
 	manager_insert(manager, process);
-	error = restart_unpack(manager, process, from);
+	error = manager_share(manager, process->owner, &process->share);
+	if (!error)
+		error = manager_enter(manager, process);
+	if (!error && process->state != PROCESS_INITIAL)
+		error = process_reserve_usage(process);
+	take_tree(manager, process, &ties);
+	if (!error)
+		error = restart_unpack(manager, process, from);
 	if (!error)
 		error = stopping_unpack(manager, process, from);
 	if (!error)
@@ -331,6 +357,7 @@ static void resume_start(struct manager *manager, struct process *process)
 	ptable_step(table, process->launch, PTABLE_CLAIMED, PTABLE_FAILED);
 	ptable_release(table, process->launch);
 	process->launch = (struct ptable_ref){0};
+	cgroups_leave(manager->cgroups, process->id);
 	start_resume(process->start);
 }
 
@@ -364,11 +391,29 @@ static void release_unknown(struct manager *manager)
 			ptable_release(table, ref);
 }
 
+static bool has_limits_now(void *context, uint64_t id, uint32_t run)
+{
+	const struct process *process = manager_by_id(context, id);
+	return process && process->run_count == run &&
+	       (process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING);
+}
+
+/* Ends that nobody has heard of yet leave theirs as any other end. */
+static void resume_groups(struct manager *manager)
+{
+	if (!manager->cgroups)
+		return;
+	cgroups_leave_all_but(manager->cgroups, has_limits_now, manager);
+	if (manager->config.groups)
+		cgroup_trees_begin(manager->cgroups);
+}
+
 int keeping_resume(struct manager *manager)
 {
 	struct session *session, *next;
 	struct process *process = NULL;
 	hold_take(manager);
+	resume_groups(manager);
 	resume_starts(manager);
 	outcome_scan(manager);
 	manager_release_all(manager);
@@ -378,6 +423,7 @@ int keeping_resume(struct manager *manager)
 		lineage_resume_session(manager, session);
 	}
 	while ((process = manager_after(manager, process ? process->id : 0))) {
+		share_recount(process);
 		if (process->state != PROCESS_RUNNING)
 			continue;
 		capture_begin(process);

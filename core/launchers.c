@@ -98,7 +98,7 @@ static void launcher_reports(struct launchers *launchers, struct ptable_ref ref,
 	pthread_mutex_unlock(&launchers->mutex);
 }
 
-/* No launch is ever taken twice, whoever sends it again. */
+/* TAKE: no launch is ever taken twice, whoever sends it again. */
 static bool launcher_takes(struct launchers *launchers, struct ptable_ref ref)
 {
 	return ptable_step(launchers->setup.table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING);
@@ -194,8 +194,8 @@ static void launcher_launches(struct launchers *launchers, struct message_receiv
 	int result;
 
 	launch->spec.origin = launchers->setup.origin;
-	result = launch_run(&launch->spec, launchers->setup.table, launch->ref);
-	/* Before the report: who reads it may wait for the streams to be closed everywhere. */
+	result = launch_run(&launch->spec, launchers->setup.table, launch->ref); /* LAUNCH */
+	/* Before the REPORT: who reads it may wait for the streams to be closed everywhere. */
 	message_received_launch_finish(launch);
 	launcher_reports(launchers, launch->ref, result);
 }

@@ -19,9 +19,9 @@ enum { ANCESTORS_MAX = 256 };
 static struct process *by_pid(struct manager *manager, pid_t pid)
 {
 	struct process *process;
-	HASH_FIND(by_pid, manager->pids, &pid, sizeof pid, process);
-	if (process)
-		return process;
+	LIST_FOREACH(process, pids_like(manager, pid), by_pid)
+		if (process->pid == pid)
+			return process;
 	LIST_FOREACH(process, &manager->beginning, beginning)
 		if (manager_pid(manager, process) == pid)
 			return process;
@@ -172,6 +172,7 @@ static void end_session(struct session *session)
 	uv_poll_stop(session->exit);
 	uv_close((uv_handle_t *)session->exit, on_handle_closed);
 	close(session->pid_fd);
+	share_settle(session->share, &session->held, &(struct share_cost){0});
 	lineage_release(session->manager, &session->children, session->owner);
 }
 
@@ -214,6 +215,12 @@ int manager_open_session(struct manager *manager, const struct caller *caller, s
 		*out = session;
 		return 0;
 	}
+	struct share *share = NULL;
+	const struct share_cost cost = { .descriptors = 1 };
+	if (!error)
+		error = manager_share(manager, caller->uid, &share);
+	if (!error)
+		error = share_check(share, &cost, caller->why);
 	if (error)
 		return error;
 	session = calloc(1, sizeof *session);
@@ -226,11 +233,14 @@ int manager_open_session(struct manager *manager, const struct caller *caller, s
 	error = kin_read(session->pid, &kin);
 	session->manager = manager;
 	session->owner = caller->uid;
+	session->share = share;
+	share_settle(share, &session->held, &cost);
 	session->start = kin.start;
 	LIST_INIT(&session->children);
 	if (!error)
 		error = watch_opener(session);
 	if (error) {
+		share_settle(share, &session->held, &(struct share_cost){0});
 		free(session);
 		return error;
 	}
@@ -352,9 +362,10 @@ static void kill_all(struct manager *manager)
 }
 
 /* With a command, the first signal was passed on to it and its end is the end of the mount. */
-void lineage_on_signal(struct manager *manager, int signal_number)
+void lineage_on_signal(struct manager *manager, uint64_t which)
 {
-	(void)signal_number;
+	if (which <= manager->signals)
+		return;
 	bool first = !manager->signals++;
 	if (!first)
 		kill_all(manager);

@@ -34,11 +34,18 @@ struct lock *locks_by_id(struct locks *locks, uint64_t id)
 	return lock;
 }
 
-static void add(struct locks *locks, struct lock *lock)
+static int add(struct locks *locks, struct lock *lock)
 {
 	HASH_ADD(by_id, locks->ids, id, sizeof lock->id, lock);
-	if (!lock->removed)
-		HASH_ADD_KEYPTR(by_name, locks->names, lock->name, strlen(lock->name), lock);
+	if (!lock->by_id.tbl)
+		return -ENOMEM;
+	if (lock->removed)
+		return 0;
+	HASH_ADD_KEYPTR(by_name, locks->names, lock->name, strlen(lock->name), lock);
+	if (lock->by_name.tbl)
+		return 0;
+	HASH_DELETE(by_id, locks->ids, lock);
+	return -ENOMEM;
 }
 
 int locks_make(struct locks *locks, const char *name, struct refusal *why, struct lock **out)
@@ -53,14 +60,29 @@ int locks_make(struct locks *locks, const char *name, struct refusal *why, struc
 	struct lock *lock = calloc(1, sizeof *lock);
 	if (lock)
 		lock->name = strdup(name);
-	if (!lock || !lock->name) {
-		free(lock);
-		return refuse(why, ENOMEM, "out of memory");
-	}
+	if (!lock || !lock->name)
+		goto free_lock;
 	lock->id = ++locks->last_id;
 	clock_gettime(CLOCK_REALTIME, &lock->created);
-	add(locks, lock);
+	if (add(locks, lock))
+		goto free_name;
 	*out = lock;
+	return 0;
+free_name:
+	free(lock->name);
+free_lock:
+	free(lock);
+	return refuse(why, ENOMEM, "out of memory");
+}
+
+int locks_charge(struct lock *lock, struct share *share, struct refusal *why)
+{
+	const struct share_cost cost = { .locks = 1 };
+	int error = share_check(share, &cost, why);
+	if (error)
+		return error;
+	lock->share = share;
+	share_settle(share, &lock->held, &cost);
 	return 0;
 }
 
@@ -112,12 +134,13 @@ int lock_unpack(struct locks *locks, struct record_reader *from, struct lock **o
 	int error = from->bad || !lock->id || !lock->name ? -EPROTO : 0;
 	if (!error && (locks_by_id(locks, lock->id) || (!lock->removed && locks_by_name(locks, lock->name))))
 		error = -EEXIST;
+	if (!error)
+		error = add(locks, lock);
 	if (error) {
 		free(lock->name);
 		free(lock);
 		return error;
 	}
-	add(locks, lock);
 	if (lock->id > locks->last_id)
 		locks->last_id = lock->id;
 	if (out)
@@ -129,6 +152,7 @@ void locks_remove(struct locks *locks, struct lock *lock)
 {
 	HASH_DELETE(by_name, locks->names, lock);
 	lock->removed = true;
+	share_settle(lock->share, &lock->held, &(struct share_cost){0});
 	if (!lock->opens)
 		forget(locks, lock);
 }

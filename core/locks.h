@@ -11,9 +11,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
-#include <uthash.h>
 
+#include "core/hash.h"
 #include "core/record.h"
+#include "core/share.h"
 
 enum { LOCKS_MOST = 65536 };
 
@@ -25,6 +26,8 @@ struct lock {
 	struct timespec created;
 	unsigned opens;
 	bool removed; /* gone with its last close */
+	struct share *share; /* its maker's, while it has its name */
+	struct share_cost held;
 	UT_hash_handle by_id;
 	UT_hash_handle by_name; /* in the order of their making */
 };
@@ -40,6 +43,8 @@ void locks_finish(struct locks *locks);
 
 /* Result: 0 and *out; -EEXIST, -ENAMETOOLONG, -ENOSPC with a sentence; -ENOMEM. */
 int locks_make(struct locks *locks, const char *name, struct refusal *why, struct lock **out);
+/* From here on its maker pays for it. Result: 0; -EDQUOT with a sentence. */
+int locks_charge(struct lock *lock, struct share *share, struct refusal *why);
 
 struct lock *locks_by_name(struct locks *locks, const char *name);
 /* Also one that was removed and is open. */

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "core/capture.h"
@@ -55,6 +54,7 @@ void manager_release_all(struct manager *manager)
 	manager->release_count = 0;
 }
 
+/* TELL */
 void manager_tell(struct manager *manager)
 {
 	manager_release_all(manager);
@@ -115,6 +115,14 @@ static int begin_settling(struct manager *manager)
 	return 0;
 }
 
+/* Where there is a journal a server before this one may have died. */
+static int begin_groups(struct manager *manager)
+{
+	if (!manager->config.groups || !manager_cgroups(manager))
+		return 0;
+	return manager->config.journal ? cgroups_adopt(manager->cgroups) : 0;
+}
+
 int manager_create(const struct manager_config *config, struct manager **out)
 {
 	struct manager *manager = calloc(1, sizeof *manager);
@@ -135,15 +143,16 @@ int manager_create(const struct manager_config *config, struct manager **out)
 	if (!error)
 		error = begin_settling(manager);
 	if (!error)
+		error = begin_groups(manager);
+	if (!error)
 		error = start_listen(manager);
 	if (error) {
+		cgroups_destroy(manager->cgroups);
 		stop_settling(manager);
 		captures_destroy(manager->captures);
 		free(manager);
 		return error;
 	}
-	if (config->groups && manager_cgroups(manager))
-		cgroup_trees_begin(manager->cgroups);
 	*out = manager;
 	return 0;
 }
@@ -159,8 +168,6 @@ void manager_destroy(struct manager *manager)
 		struct process *process = manager->roster[i].process;
 		if (!process)
 			continue;
-		if (process->pid && process->state == PROCESS_RUNNING)
-			HASH_DELETE(by_pid, manager->pids, process);
 		HASH_DELETE(by_directory, manager->directories, process);
 		restart_destroy(process);
 		process_destroy(process);
@@ -254,10 +261,15 @@ struct process *manager_by_directory(struct manager *manager, const char *direct
 	return process;
 }
 
+int manager_enter(struct manager *manager, struct process *process)
+{
+	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
+	return process->by_directory.tbl ? 0 : -ENOMEM;
+}
+
 void manager_insert(struct manager *manager, struct process *process)
 {
 	manager->roster[manager->used++] = (struct place){ process->id, process };
-	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
 	process->kept.changed = manager->config.journal ? &manager->changed : NULL;
 }
 
@@ -314,12 +326,21 @@ static int name_by_number(struct manager *manager, const struct process *parent,
 	} while (true);
 }
 
+static int check_share(struct manager *manager, const struct caller *caller, struct share **out)
+{
+	int error = manager_share(manager, caller->uid, out);
+	return error ? error : share_check(*out, &(struct share_cost){ .processes = 1 }, caller->why);
+}
+
 /* Everything that can fail comes first; the set is changed by what can't. */
 int manager_make(struct manager *manager, const struct caller *caller, const char *directory, struct process **out)
 {
+	struct share *share = NULL;
 	int error = check_maker(manager, caller);
 	if (!error && directory)
 		error = check_directory(manager, directory, caller->why);
+	if (!error)
+		error = check_share(manager, caller, &share);
 	if (!error)
 		error = manager_reserve(manager);
 	if (error)
@@ -340,12 +361,16 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	struct process *process = identity ? process_create(directory, identity) : NULL;
 	free(identity);
 	free(chosen);
-	if (!process)
+	if (!process || manager_enter(manager, process)) {
+		process_destroy(process);
 		return -ENOMEM;
+	}
 	*made = number;
 	process->id = ++manager->last_id;
 	process->owner = caller->uid;
 	process->group = caller->gid;
+	process->share = share;
+	share_recount(process);
 	process->configuration.start_method = manager->start_method;
 	clock_gettime(CLOCK_REALTIME, &process->created);
 	lineage_adopt(manager, process, caller);
@@ -520,7 +545,7 @@ int manager_usage(struct manager *manager, const struct process *process, struct
 		return -ENODATA;
 	if (process->state != PROCESS_ENDED && !usage_of_live(manager, process, out))
 		return 0;
-	if (!process->usage)
+	if (!process->has_usage)
 		return process->state == PROCESS_ENDED ? -ENOMEM : -ENODATA;
 	*out = *process->usage;
 	return 0;
@@ -560,66 +585,16 @@ const struct surroundings *manager_surroundings(const struct manager *manager)
 	return manager->config.surroundings;
 }
 
+/* Its record may not name a group that will be another's. */
+static void on_tree_parted(struct cgroup_tree **holder)
+{
+	process_touch((struct process *)(void *)((char *)holder - offsetof(struct process, tree)));
+}
+
 struct cgroups *manager_cgroups(struct manager *manager)
 {
-	if (!manager->cgroups)
-		cgroups_create(manager->config.loop, "/proc/self/mountinfo", "/proc/self/cgroup", &manager->cgroups);
+	if (!manager->cgroups &&
+	    !cgroups_create(manager->config.loop, "/proc/self/mountinfo", "/proc/self/cgroup", &manager->cgroups))
+		cgroup_trees_watch(manager->cgroups, on_tree_parted);
 	return manager->cgroups;
-}
-
-struct user *manager_user(struct manager *manager, uid_t uid)
-{
-	struct user *user;
-	HASH_FIND(hh, manager->users, &uid, sizeof uid, user);
-	if (user)
-		return user;
-	user = calloc(1, sizeof *user);
-	if (!user)
-		return NULL;
-	user->uid = uid;
-	HASH_ADD(hh, manager->users, uid, sizeof uid, user);
-	return user;
-}
-
-int manager_authkey(struct manager *manager, const struct process *process, unsigned char *out)
-{
-	if (process->authkey) {
-		memcpy(out, process->authkey, PROCESS_AUTHKEY_SIZE);
-		return 0;
-	}
-	struct user *user = manager_user(manager, process->owner);
-	if (!user)
-		return -ENOMEM;
-	if (!user->authkey) {
-		unsigned char *key = malloc(PROCESS_AUTHKEY_SIZE);
-		if (!key)
-			return -ENOMEM;
-		if (getrandom(key, PROCESS_AUTHKEY_SIZE, 0) != PROCESS_AUTHKEY_SIZE) {
-			free(key);
-			return -errno;
-		}
-		user->authkey = key;
-		manager->are_users_changed = true;
-	}
-	memcpy(out, user->authkey, PROCESS_AUTHKEY_SIZE);
-	return 0;
-}
-
-void manager_set_error(struct manager *manager, uid_t uid, const char *sentence)
-{
-	struct user *user = manager_user(manager, uid);
-	if (!user)
-		return;
-	if (!user->error && !sentence)
-		return;
-	free(user->error);
-	user->error = sentence ? strdup(sentence) : NULL;
-	manager->are_users_changed = true;
-}
-
-const char *manager_error(struct manager *manager, uid_t uid)
-{
-	struct user *user;
-	HASH_FIND(hh, manager->users, &uid, sizeof uid, user);
-	return user ? user->error : NULL;
 }

@@ -17,6 +17,7 @@
 #include "core/invocation.h"
 #include "core/process.h"
 #include "core/ptable.h"
+#include "core/share.h"
 #include "core/text.h"
 
 struct manager;
@@ -42,6 +43,7 @@ struct manager_config {
 	int socket_fd; /* to the keeper; the manager closes it */
 	const struct surroundings *surroundings;
 	bool groups;                       /* each process is in a control group of its own, where one can be made */
+	const struct share_limits *limits; /* of each user but the superuser and the mount's own; NULL: none */
 	bool has_command;                  /* its end is the end of the mount */
 	/* Once: the mount has ended and nothing runs; or the keeper is gone (-EPIPE). */
 	void (*on_finished)(void *context, int error);
@@ -65,7 +67,7 @@ void manager_destroy(struct manager *manager);
 /* Makes a process in state INITIAL, owned by the caller and a child of the process that it runs inside. directory NULL:
  * Process-N, N counting every construction.
  * Result: 0 and *out; -EEXIST, -EINVAL (a word that verbs need), -ENAMETOOLONG, -EPERM (a caller that can't own one
- * here), -ENOMEM. */
+ * here), -EDQUOT (it has as many as it may), -ENOMEM. */
 int manager_make(struct manager *manager, const struct caller *caller, const char *directory, struct process **out);
 
 /* Result: 0; -EBUSY while it is starting or running. */
@@ -158,6 +160,9 @@ const struct surroundings *manager_surroundings(const struct manager *manager);
 /* The last refusal that belongs to no process, per user; sentence NULL: a success. */
 void manager_set_error(struct manager *manager, uid_t uid, const char *sentence);
 const char *manager_error(struct manager *manager, uid_t uid);
+
+/* What a user takes of the mount; NULL: it has no limits. Result: 0 and *out, or -ENOMEM. */
+int manager_share(struct manager *manager, uid_t uid, struct share **out);
 
 /* Where control groups can be made, looked for once. Result: NULL without memory or without /proc. */
 struct cgroups;

@@ -24,6 +24,7 @@ struct user {
 	char *error;
 	uint64_t kept; /* the hash of its record */
 	unsigned turns; /* launches that are on their way */
+	struct share share;
 	UT_hash_handle hh;
 };
 
@@ -51,11 +52,15 @@ struct session {
 	uint64_t kept;  /* the hash of its record */
 	uint64_t start; /* a lower bound, in kin_now()'s ticks */
 	bool over;
+	struct share *share; /* its owner's */
+	struct share_cost held;
 	uv_poll_t *exit;  /* readable when the program ends: its pidfd */
 	int pid_fd;
 	struct process_list children;
 	LIST_ENTRY(session) link;
 };
+
+enum { PID_LISTS = 1024 };
 
 struct manager {
 	struct manager_config config;
@@ -73,7 +78,7 @@ struct manager {
 	struct place *roster;
 	size_t used, room, holes;
 	struct process *directories; /* by_directory */
-	struct process *pids;        /* by_pid: those that run */
+	struct process_list pids[PID_LISTS]; /* those that run, by their pid: to be on one needs no memory */
 	struct process_list beginning;
 	struct process_list children; /* the mount's */
 	uint64_t last_id, made;
@@ -108,6 +113,8 @@ void manager_raise(struct manager *manager, const struct process *process, enum 
 
 /* Room for one more process; puts it into the set. Result of the first: 0, -ENOMEM. */
 int manager_reserve(struct manager *manager);
+/* Its directory is known. Result: 0, -ENOMEM. */
+int manager_enter(struct manager *manager, struct process *process);
 void manager_insert(struct manager *manager, struct process *process);
 
 int manager_reserve_release(struct manager *manager);
@@ -128,6 +135,11 @@ void hold_take(struct manager *manager);
 void start_send(struct manager *manager);
 /* Now. */
 void manager_raise_now(struct manager *manager, const struct process *process, enum manager_event event);
+/* The list that a running process with that pid is on. */
+static inline struct process_list *pids_like(struct manager *manager, pid_t pid)
+{
+	return &manager->pids[(unsigned)pid % PID_LISTS];
+}
 
 /* Result: the user's record, made when missing; NULL without memory. */
 struct user *manager_user(struct manager *manager, uid_t uid);
@@ -169,7 +181,8 @@ void lineage_adopt(struct manager *manager, struct process *process, const struc
 void lineage_resume_session(struct manager *manager, struct session *session);
 /* Ends the mount when nothing is left to wait for. */
 void lineage_check_finished(struct manager *manager);
-void lineage_on_signal(struct manager *manager, int signal_number);
+/* which: the how-manieth that ends the mount, from 1. One that the dead server has kept does nothing. */
+void lineage_on_signal(struct manager *manager, uint64_t which);
 /* SIGTERM, and SIGCONT so that a stopped process gets it. */
 void lineage_terminate(struct manager *manager, struct process *process);
 

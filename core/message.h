@@ -20,7 +20,7 @@ enum message_kind {
 	MESSAGE_ENDED,   /* the entry has the status (PTABLE_COMMAND: the main command's) */
 	MESSAGE_PAUSED,  /* it was stopped by a signal; may come before STARTED, and be lost when there is no room */
 	MESSAGE_CONTINUED, /* and goes on, as PAUSED */
-	MESSAGE_SIGNAL,  /* the keeper was sent `value`: SIGTERM, SIGINT or SIGHUP */
+	MESSAGE_SIGNAL,  /* the keeper was sent `value`: SIGTERM, SIGINT or SIGHUP; the how-manieth is ref.generation, from 1 */
 	/* server to keeper */
 	MESSAGE_HOLD, /* a descriptor to be held */
 };

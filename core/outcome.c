@@ -27,21 +27,22 @@ void start_destroy(struct start *start)
 	free(start);
 }
 
-static void describe_failure(const struct start *start, const struct ptable_entry *entry, struct refusal *why)
+static void describe(const struct start *start, const struct launch_spec *spec, const struct ptable_entry *entry,
+		     struct refusal *why)
 {
-	const struct launch_spec *spec = &start->invocation.spec;
 	const struct configuration *c = &start->process->configuration;
-	const char *target = start->composed ? spec->candidates[entry->candidate] : c->target.size ? c->target.bytes : "run";
+	const char *target = spec->candidates ? spec->candidates[entry->candidate] : c->target.size ? c->target.bytes : "run";
 	const char *reason = entry->error ? strerror(entry->error) : "it was killed before it could";
 	switch (entry->step) {
 	case LAUNCH_STEP_USER:
 		refuse(why, EPERM, "cannot become user %u: %s", (unsigned)spec->uid, reason);
 		break;
 	case LAUNCH_STEP_CWD:
-		refuse(why, ENOENT, "cannot enter the directory %s: %s", start->composed ? spec->cwd : c->cwd.bytes, reason);
+		refuse(why, ENOENT, "cannot enter the directory %s: %s", spec->cwd ? spec->cwd : "of its own", reason);
 		break;
 	case LAUNCH_STEP_CGROUP:
-		refuse(why, EPERM, "cannot enter the cgroup %s: %s", spec->cgroups[entry->candidate], reason);
+		refuse(why, EPERM, "cannot enter the cgroup %s: %s",
+		       spec->cgroups ? spec->cgroups[entry->candidate] : "of its own", reason);
 		break;
 	case LAUNCH_STEP_LIMITS:
 		terms_describe_failure(start->process, entry, why);
@@ -59,6 +60,23 @@ static void describe_failure(const struct start *start, const struct ptable_entr
 	default:
 		refuse(why, EAGAIN, "cannot make a process: %s", reason);
 	}
+}
+
+/* A launch that a dead server sent is composed once more, for the words about it: the entry's candidate is one of these. What
+ * needs an account would have to be awaited, and is told of in the words of its configuration. */
+static void describe_failure(struct start *start, const struct ptable_entry *entry, struct refusal *why)
+{
+	const struct surroundings *surroundings = start->manager->config.surroundings;
+	struct invocation again;
+	bool is_again = !start->composed && !invocation_needs_account(start->process, surroundings) &&
+			!invocation_init(&again, start->process, surroundings, NULL);
+	struct launch_spec unknown = { .uid = terms_user(start->process), .cwd = start->process->configuration.cwd.bytes };
+	struct launch_spec *spec = start->composed ? &start->invocation.spec : is_again ? &again.spec : &unknown;
+	if (!start->composed)
+		redirection_apply(start->process, &start->writer, spec);
+	describe(start, spec, entry, why);
+	if (is_again)
+		invocation_finish(&again);
 }
 
 /* Back to INITIAL: nothing is left behind, it can be corrected and started again. */
@@ -105,7 +123,7 @@ static void on_started(struct manager *manager, struct process *process)
 	process->start = NULL;
 	LIST_REMOVE(process, beginning);
 	manager->running++;
-	HASH_ADD(by_pid, manager->pids, pid, sizeof process->pid, process);
+	LIST_INSERT_HEAD(pids_like(manager, process->pid), process, by_pid);
 	process_set_error(process, NULL);
 	stopping_on_started(manager, process);
 	manager_raise(manager, process, MANAGER_STARTED, process->started);
@@ -126,7 +144,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
 	process_end(process, entry->status, entry->ended);
 	process_set_usage(process, &entry->usage);
-	HASH_DELETE(by_pid, manager->pids, process);
+	LIST_REMOVE(process, by_pid);
 	stopping_on_over(process);
 	manager_raise(manager, process, MANAGER_EXITED, process->ended);
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
@@ -146,8 +164,10 @@ void manager_tell_end(struct manager *manager, struct process *process)
 	uint64_t id = process->id;
 	capture_end(process, 0);
 	input_end(process);
-	if (manager_by_id(manager, id))
+	if (manager_by_id(manager, id)) {
+		share_spare(process);
 		waiters_tell(&process->joining, 0);
+	}
 	lineage_check_finished(manager);
 }
 
@@ -209,7 +229,7 @@ void outcome_scan(struct manager *manager)
 void outcome_take(struct manager *manager, const struct message *message)
 {
 	if (message->kind == MESSAGE_SIGNAL)
-		lineage_on_signal(manager, message->value);
+		lineage_on_signal(manager, message->ref.generation);
 	else if (message->kind == MESSAGE_PAUSED || message->kind == MESSAGE_CONTINUED)
 		take_pause(manager, message->ref, message->kind == MESSAGE_PAUSED);
 	else if (message->ref.index == PTABLE_COMMAND) {

@@ -10,6 +10,7 @@
 #include "core/terms.h"
 #include "core/capture.h"
 #include "core/input.h"
+#include "core/share.h"
 
 struct process *process_create(const char *directory, const char *identity)
 {
@@ -43,6 +44,7 @@ void process_destroy(struct process *process)
 {
 	if (!process)
 		return;
+	share_settle(process->share, &process->held, &(struct share_cost){0});
 	if (process->kept.is_changed)
 		LIST_REMOVE(process, kept.link);
 	process->kept.changed = NULL;
@@ -155,11 +157,17 @@ bool process_end(struct process *process, int status, struct timespec when)
 	return true;
 }
 
-void process_set_usage(struct process *process, const struct usage *usage)
+int process_reserve_usage(struct process *process)
 {
 	process_touch(process);
 	if (!process->usage)
 		process->usage = malloc(sizeof *process->usage);
+	return process->usage ? 0 : -ENOMEM;
+}
+
+void process_set_usage(struct process *process, const struct usage *usage)
+{
+	process->has_usage = process->usage;
 	if (process->usage)
 		*process->usage = *usage;
 }
@@ -200,6 +208,7 @@ bool process_reset(struct process *process)
 	process->started = process->ended = (struct timespec){0};
 	free(process->usage);
 	process->usage = NULL;
+	process->has_usage = false;
 	capture_destroy(process->capture);
 	process->capture = NULL;
 	input_destroy(process->input);
@@ -210,6 +219,7 @@ bool process_reset(struct process *process)
 	}
 	close_if_open(process->result_fd);
 	process->result_fd = -1;
+	share_recount(process);
 	return true;
 }
 

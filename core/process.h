@@ -13,8 +13,8 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 #include <time.h>
-#include <uthash.h>
 
+#include "core/hash.h"
 #include "core/ptable.h"
 #include "core/text.h"
 #include "core/words.h"
@@ -80,6 +80,11 @@ struct kept {
 	bool is_frozen; /* its configuration was kept after its start: it is what it will be */
 };
 
+/* What something takes of its owner's share (core/share.h). */
+struct share_cost {
+	uint64_t processes, locks, bytes, descriptors;
+};
+
 struct process {
 	uint64_t id;     /* never used again */
 	char *directory; /* the key of the set */
@@ -91,6 +96,7 @@ struct process {
 	bool daemonic;
 	bool rerun; /* STARTING: not for the first time */
 	bool paused; /* RUNNING: by the keeper's word, for whoever is told of changes */
+	bool has_usage;
 	bool stop_wanted; /* it was told to end: no run follows */
 	int doomed; /* STARTING: the signal that will end it as soon as it runs */
 	struct configuration configuration;
@@ -109,7 +115,7 @@ struct process {
 	pid_t pid;      /* 0: none yet; kept after the end */
 	int status;     /* ended: as waitpid(2) gives it */
 	struct timespec created, started, ended;
-	struct usage *usage; /* ended: what it has used; NULL: there was no memory to keep it */
+	struct usage *usage; /* what it has used, once has_usage; reserved by the start, so that an end needs no memory */
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
 	struct input *input; /* when it is kept open (core/input.h); NULL: none yet */
@@ -128,9 +134,11 @@ struct process {
 	struct stopping *stopping; /* core/stopping; NULL: as usual */
 	struct restart *restart; /* NULL: it is not to be run again */
 	struct kept kept;
+	struct share *share; /* its owner's; NULL: it has no limits */
+	struct share_cost held; /* of that */
 
 	UT_hash_handle by_directory;
-	UT_hash_handle by_pid;
+	LIST_ENTRY(process) by_pid; /* while it runs */
 };
 
 /* Result: a process in state INITIAL that owns copies of both strings, or NULL without memory. */
@@ -161,7 +169,9 @@ bool process_give_up(struct process *process, struct timespec ended);
 /* From ENDED to INITIAL: its configuration stays, what came of its runs is gone. */
 bool process_reset(struct process *process);
 
-/* Keeps what the process that has ended used. Without memory, nothing is kept. */
+/* Before a start. Result: 0 or -ENOMEM. */
+int process_reserve_usage(struct process *process);
+/* Keeps what the process that has ended used; only in what was reserved. */
 void process_set_usage(struct process *process, const struct usage *usage);
 
 /* Python's exit code: 0 to 255, or -N after signal N. False before the end. */

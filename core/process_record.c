@@ -160,8 +160,10 @@ static int take_usage(struct process *process, struct record_reader *from)
 	int64_t *count;
 	for (size_t i = 0; (count = usage_counts(&usage, i)); i++)
 		*count = record_signed(from);
-	process_set_usage(process, &usage);
-	return process->usage ? 0 : -ENOMEM;
+	int error = process_reserve_usage(process);
+	if (!error)
+		process_set_usage(process, &usage);
+	return error;
 }
 
 static void put_run(struct text *out, const struct process *process, const struct process_ties *ties)
@@ -176,6 +178,7 @@ static void put_run(struct text *out, const struct process *process, const struc
 	record_put_time(out, process->ended);
 	record_put_number(out, ties->output_dropped[0]);
 	record_put_number(out, ties->output_dropped[1]);
+	record_put_number(out, ties->tree);
 	record_put_number(out, process->terms ? (uint64_t)process->terms->runs_as + 1 : 0);
 	record_put_signed(out, ties->writer);
 	record_put_number(out, ties->writer_start);
@@ -193,6 +196,7 @@ static void take_run(struct process *process, struct process_ties *ties, struct 
 	process->ended = record_time(from);
 	ties->output_dropped[0] = record_number(from);
 	ties->output_dropped[1] = record_number(from);
+	ties->tree = record_number(from);
 	uint64_t runs_as = record_number(from);
 	struct terms *terms = runs_as ? terms_of(process) : NULL;
 	if (terms)
@@ -211,7 +215,7 @@ static unsigned flags_of(const struct process *process, const struct process_tie
 	flags |= process->stop_wanted ? IS_STOP_WANTED : 0;
 	flags |= ties->has_input ? HAS_INPUT : 0;
 	flags |= ties->input_ending ? HAS_INPUT_ENDING : 0;
-	flags |= process->usage ? HAS_USAGE : 0;
+	flags |= process->has_usage ? HAS_USAGE : 0;
 	return flags;
 }
 
@@ -234,7 +238,7 @@ void process_pack(const struct process *process, const struct process_ties *ties
 		record_put_signed(out, ties->input_sent);
 	if (has_run(process, ties))
 		put_run(out, process, ties);
-	if (process->usage)
+	if (process->has_usage)
 		put_usage(out, process->usage);
 }
 

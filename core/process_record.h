@@ -14,6 +14,7 @@
 struct process_ties {
 	uint64_t parent, session; /* 0: none */
 	uint64_t output_dropped[2];
+	uint64_t tree; /* the number of its cgroup_tree; 0: none */
 	bool has_input, input_ending;
 	off_t input_sent;
 	pid_t writer;          /* STARTING: the program that wrote start, when one of its descriptors is wanted */

@@ -13,6 +13,7 @@
 #include "core/input.h"
 #include "core/kin.h"
 #include "core/manager_private.h"
+#include "core/share.h"
 #include "core/terms.h"
 
 static void listen_for(struct manager *manager);
@@ -168,6 +169,14 @@ static void spare_descriptors(struct manager *manager, int newest)
 		close(lowest);
 }
 
+static int check_descriptors(const struct process *process, struct refusal *why)
+{
+	struct share_cost cost = { .descriptors = process->configuration.stdin_open && !process->input };
+	for (int i = 0; i < 2; i++)
+		cost.descriptors += !process->configuration.output_to[i] && process->output_fd[i] < 0;
+	return share_check(process->share, &cost, why);
+}
+
 static int open_streams(struct start *start, struct launch_spec *spec)
 {
 	struct process *process = start->process;
@@ -180,12 +189,14 @@ static int open_streams(struct start *start, struct launch_spec *spec)
 	if (error)
 		return error;
 	spare_descriptors(start->manager, spec->stderr_fd);
+	share_recount(process);
 	if (!process->configuration.stdin_open && process->stdin_fd < 0)
 		return 0;
 	int fd = process->configuration.stdin_open ? input_open(start->manager->config.loop, process) : open_input(process);
 	if (fd < 0)
 		return fd;
 	spec->stdin_fd = fd;
+	share_recount(process);
 	return process->configuration.stdin_open ? hold_input(start->manager, process) : 0;
 }
 
@@ -260,6 +271,8 @@ static int compose(struct start *start, const struct account *account, struct re
 	struct ptable_ref ref;
 	spec->mount_device = manager->config.surroundings->device;
 	error = enter_cgroups(start, spec, why);
+	if (!error)
+		error = check_descriptors(process, why);
 	bool described = error && error != -ENOMEM;
 	if (!error)
 		error = open_streams(start, spec);
@@ -384,8 +397,10 @@ static int begin_start(struct manager *manager, struct process *process, const s
 {
 	struct start *start = calloc(1, sizeof *start);
 	struct refusal sentence;
-	if (!start)
+	if (!start || process_reserve_usage(process)) {
+		free(start);
 		return -ENOMEM;
+	}
 	start->manager = manager;
 	start->process = process;
 	int error = redirection_keep_writer(process, caller, &start->writer);

@@ -78,16 +78,17 @@ static int compare(const void *left, const void *right)
 /* Every other family of the keeper's children. */
 static int list_others(struct manager *manager, const struct process *but, struct descent *descent)
 {
-	struct process *process, *next;
-	size_t room = HASH_CNT(by_pid, manager->pids) + 2, count = 0;
+	struct process *process;
+	size_t room = manager->running + 2, count = 0;
 	LIST_FOREACH(process, &manager->beginning, beginning)
 		room++;
 	pid_t *others = malloc(room * sizeof *others);
 	if (!others)
 		return -ENOMEM;
-	HASH_ITER(by_pid, manager->pids, process, next)
-		if (process != but)
-			others[count++] = process->pid;
+	for (int i = 0; i < PID_LISTS; i++)
+		LIST_FOREACH(process, &manager->pids[i], by_pid)
+			if (process != but)
+				others[count++] = process->pid;
 	LIST_FOREACH(process, &manager->beginning, beginning)
 		if (process != but && manager_pid(manager, process))
 			others[count++] = manager_pid(manager, process);

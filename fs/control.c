@@ -5,6 +5,8 @@
 #include "fs/ctl.h"
 #include "fs/private.h"
 
+enum { FREE_SCRIPT = 4096 }; /* so much can be written by who has no bytes left */
+
 /* A script that is being done: one write. */
 struct running {
 	struct parked parked;
@@ -12,6 +14,7 @@ struct running {
 	struct script script;
 	struct resumption at; /* on the handle's list while it waits */
 	size_t size; /* of the write */
+	struct share_cost held; /* of who opened the file */
 };
 
 /* Reading the descriptor gives the last answer; the verbs when there is none. */
@@ -20,7 +23,9 @@ static void keep_answer(struct running *running)
 	struct handle *handle = running->handle;
 	handle_touch(handle);
 	free(handle->answer);
+	handle->answer_size = 0;
 	handle->answer = running->script.has_answer ? text_take(&running->script.answer, &handle->answer_size) : NULL;
+	handle_recount(handle);
 }
 
 /* The end of the write: its count, or the errno with its sentence. Lines that were done before an interruption give a short
@@ -28,6 +33,7 @@ static void keep_answer(struct running *running)
 static void finish(struct running *running, struct target *target, int error)
 {
 	fuse_req_t request = running->parked.request;
+	share_settle(running->handle->share, &running->held, &(struct share_cost){0});
 	if (running->script.removed) {
 		target->process = NULL;
 		names_changed(running->handle->server);
@@ -141,6 +147,12 @@ static void resume(struct running *running)
 
 void control_write(fuse_req_t request, struct handle *handle, struct target *target, struct text *script)
 {
+	const struct share_cost cost = { .bytes = script->size > FREE_SCRIPT ? script->size : 0 };
+	int error = share_check(handle->share, &cost, &target->why);
+	if (error) {
+		refuse_request(request, target, error);
+		return;
+	}
 	struct running *running = calloc(1, sizeof *running);
 	if (!running) {
 		fuse_reply_err(request, ENOMEM);
@@ -150,9 +162,10 @@ void control_write(fuse_req_t request, struct handle *handle, struct target *tar
 	handle->position = 0;
 	parked_init(&running->parked, &handle->server->parking, request, on_script_woken);
 	running->handle = handle;
+	share_settle(handle->share, &running->held, &cost);
 	running->at.unique = handle->server->current.unique;
 	running->size = script->size;
-	int error = script_parse(&target->view, script->data, script->size, &running->script);
+	error = script_parse(&target->view, script->data, script->size, &running->script);
 	if (error) {
 		handle->resumes = false;
 		finish(running, target, error);

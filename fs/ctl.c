@@ -346,6 +346,7 @@ void script_resume(struct script *script, enum script_again again, struct resump
 	script->done = next ? script->steps[next - 1].end : 0;
 	script->steps[next].chosen = at->chosen;
 	at->chosen = NULL;
+	text_append(&script->steps[next].names, at->names, at->names_size);
 	script->has_answer = at->answer;
 	text_append(&script->answer, at->answer, at->answer_size);
 }
@@ -356,6 +357,8 @@ void script_place(const struct script *script, enum script_state state, struct r
 	out->next = script->next;
 	out->done = script->done;
 	out->chosen = script->steps[script->next].chosen;
+	out->names = script->steps[script->next].names.data;
+	out->names_size = script->steps[script->next].names.size;
 	out->answer = script->has_answer ? script->answer.data : NULL;
 	out->answer_size = script->has_answer ? script->answer.size : 0;
 }

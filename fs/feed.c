@@ -12,6 +12,7 @@ struct feeding {
 	struct resumption at; /* on the handle's list while it waits */
 	size_t size, done;
 	bool at_once;
+	struct share_cost held; /* of who opened the file */
 	char bytes[];
 };
 
@@ -23,6 +24,7 @@ bool feed_goes_through(const struct process *process)
 static void finish(struct feeding *feeding, struct target *target, int error)
 {
 	fuse_req_t request = feeding->parked.request;
+	share_settle(feeding->handle->share, &feeding->held, &(struct share_cost){0});
 	if (feeding->done) {
 		fuse_reply_write(request, feeding->done);
 	} else if (error == -EINTR || error == -EAGAIN || error == -ENODEV) {
@@ -102,11 +104,19 @@ static size_t taken_before(struct handle *handle, size_t size)
 
 void feed_write(fuse_req_t request, struct handle *handle, struct target *target, struct fed fed)
 {
+	const struct share_cost cost = { .bytes = fed.size };
+	int error = share_check(handle->share, &cost, &target->why);
+	if (error) {
+		refuse_request(request, target, error);
+		return;
+	}
 	struct feeding *feeding = malloc(sizeof *feeding + fed.size);
 	if (!feeding) {
 		fuse_reply_err(request, ENOMEM);
 		return;
 	}
+	feeding->held = (struct share_cost){0};
+	share_settle(handle->share, &feeding->held, &cost);
 	parked_init(&feeding->parked, &handle->server->parking, request, on_room);
 	feeding->handle = handle;
 	feeding->at = (struct resumption){ .unique = handle->server->current.unique };
@@ -114,7 +124,7 @@ void feed_write(fuse_req_t request, struct handle *handle, struct target *target
 	feeding->done = taken_before(handle, fed.size);
 	feeding->at_once = fed.at_once;
 	memcpy(feeding->bytes, fed.bytes, fed.size);
-	int error = input_check(target->process->input, &target->why);
+	error = input_check(target->process->input, &target->why);
 	if (error)
 		finish(feeding, target, error);
 	else

@@ -185,9 +185,14 @@ int row_store(const struct row *row, const struct view *view, const char *bytes,
 		bytes = "";
 	if (!(row->flags & ROW_EXACT) && size && bytes[size - 1] == '\n')
 		size--;
-	int error = row->store(view, bytes, size);
+	struct process *process = view->check ? NULL : view->process;
+	int error = process ? share_check(process->share, &(struct share_cost){ .bytes = size }, view->caller->why) : 0;
+	if (!error)
+		error = row->store(view, bytes, size);
 	if (error == -ENOMEM)
 		refuse(view->caller->why, ENOMEM, "out of memory");
+	if (!error && process)
+		share_recount(process);
 	return error;
 }
 

@@ -144,6 +144,7 @@ static int park(fuse_req_t request, struct handle *handle, struct process *proce
 	following->handle = handle;
 	following->asked = *asked;
 	parked_init(&following->parked, &handle->server->parking, request, on_more);
+	following->parked.unique = asked->unique;
 	waiter_wait(&process->capture->readers, &following->parked.waiter);
 	int error = parked_wait(&following->parked, -1);
 	if (error)

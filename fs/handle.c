@@ -39,9 +39,31 @@ static void count_control(struct handle *handle, int change)
 		last->handles += (unsigned)change;
 }
 
-/* From now on it can be found, and handle_destroy is due. */
-static void enter(struct server *server, struct handle *handle)
+static void release(struct handle *handle)
 {
+	share_settle(handle->share, &handle->held, &(struct share_cost){0});
+	struct resumption *at;
+	while ((at = LIST_FIRST(&handle->resent))) {
+		LIST_REMOVE(at, link);
+		resumption_destroy(at);
+	}
+	text_finish(&handle->draft);
+	text_finish(&handle->emptied);
+	free(handle->content);
+	free(handle->answer);
+	free(handle->reader);
+	free(handle->watching);
+	free(handle);
+}
+
+/* From now on it can be found, and handle_destroy is due. Result: 0; -ENOMEM, and it was released. */
+static int enter(struct server *server, struct handle *handle)
+{
+	HASH_ADD(by_number, server->numbers, number, sizeof handle->number, handle);
+	if (!handle->by_number.tbl) {
+		release(handle);
+		return -ENOMEM;
+	}
 	handle->server = server;
 	handle->observer.on_ended = on_ended;
 	if (handle->lock)
@@ -52,7 +74,7 @@ static void enter(struct server *server, struct handle *handle)
 	if (handle->number > server->last_handle)
 		server->last_handle = handle->number;
 	LIST_INSERT_HEAD(&server->handles, handle, link);
-	HASH_ADD(by_number, server->numbers, number, sizeof handle->number, handle);
+	return 0;
 }
 
 struct handle *handle_create(struct target *target, int flags)
@@ -71,25 +93,18 @@ struct handle *handle_create(struct target *target, int flags)
 	handle->ino = node_encode(target->node);
 	handle->uid = target->caller.uid;
 	handle->gid = target->caller.gid;
-	enter(target->server, handle);
+	manager_share(target->server->manager, handle->uid, &handle->share);
+	if (enter(target->server, handle))
+		return NULL;
 	handle_touch(handle);
 	return handle;
 }
 
-static void release(struct handle *handle)
+void handle_recount(struct handle *handle)
 {
-	struct resumption *at;
-	while ((at = LIST_FIRST(&handle->resent))) {
-		LIST_REMOVE(at, link);
-		resumption_destroy(at);
-	}
-	text_finish(&handle->draft);
-	text_finish(&handle->emptied);
-	free(handle->content);
-	free(handle->answer);
-	free(handle->reader);
-	free(handle->watching);
-	free(handle);
+	const struct share_cost cost = { .bytes = handle->content_size + handle->answer_size + handle->draft.size +
+						  handle->emptied.size };
+	share_settle(handle->share, &handle->held, &cost);
 }
 
 void handle_destroy(struct handle *handle)
@@ -317,15 +332,19 @@ int handle_unpack(struct server *server, uint64_t number, struct record_reader *
 	int error = unpack_numbers(server, handle, parts, from);
 	if (!error)
 		error = unpack_parts(handle, parts, from);
+	if (!error)
+		error = manager_share(server->manager, handle->uid, &handle->share);
 	if (!error && (from->bad || !number || handle_by_number(server, number)))
 		error = -EPROTO;
 	if (error) {
 		release(handle);
 		return error;
 	}
+	if (enter(server, handle))
+		return -ENOMEM;
 	if (handle->session)
 		manager_hold_session(handle->session);
-	enter(server, handle);
+	handle_recount(handle);
 	if (out)
 		*out = handle;
 	return 0;

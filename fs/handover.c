@@ -30,6 +30,7 @@ struct handover_head {
 	uint8_t debug;
 	uint8_t has_command;
 	uint8_t in_background;
+	uint64_t processes, bytes; /* of each user */
 };
 
 static void add_bytes(struct text *bytes, const struct handover *handover)
@@ -44,6 +45,8 @@ static void add_bytes(struct text *bytes, const struct handover *handover)
 		.debug = handover->debug,
 		.has_command = handover->has_command,
 		.in_background = handover->in_background,
+		.processes = handover->limits.processes,
+		.bytes = handover->limits.bytes,
 	};
 	memcpy(head.magic, handover_magic, sizeof handover_magic);
 	for (int i = 0; i < HANDOVER_FDS; i++)
@@ -151,6 +154,7 @@ int handover_read(int fd, struct handover *out, struct refusal *why)
 	out->debug = head.debug;
 	out->has_command = head.has_command;
 	out->in_background = head.in_background;
+	out->limits = (struct share_limits){ .processes = head.processes, .bytes = head.bytes };
 	return 0;
 }
 

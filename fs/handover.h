@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "core/share.h"
 #include "core/text.h"
 
 enum handover_fd {
@@ -33,6 +34,7 @@ struct handover {
 	bool debug;
 	bool has_command;
 	bool in_background;
+	struct share_limits limits; /* of processes and bytes of each user */
 	char *memory; /* what the strings point into after handover_read */
 };
 

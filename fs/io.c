@@ -28,6 +28,8 @@ enum open_flag {
 	OPEN_PARALLEL_DIRECT_WRITES = 1 << 6,
 };
 
+enum { FREE_CONTENT = 4096 }; /* so much can be read by who has no bytes left */
+
 /* ---- who may ---- */
 
 /* What is written from inside belongs to the process's user too, when the superuser chose one. */
@@ -197,6 +199,9 @@ static int take_content(struct handle *handle, struct target *target)
 		text_append(&text, handle->answer, handle->answer_size);
 	else if (handle->row->show)
 		error = handle->row->show(&target->view, &text);
+	const struct share_cost cost = { .bytes = text.size > FREE_CONTENT ? text.size : 0 };
+	if (!error)
+		error = share_check(handle->share, &cost, &target->why);
 	if (error) {
 		text_finish(&text);
 		return error;
@@ -205,8 +210,10 @@ static int take_content(struct handle *handle, struct target *target)
 	if (!handle->cached)
 		handle_touch(handle);
 	free(handle->content);
+	handle->content_size = 0;
 	handle->content = text_take(&text, &handle->content_size);
 	handle->has_content = handle->content;
+	handle_recount(handle);
 	return handle->content ? 0 : -ENOMEM;
 }
 
@@ -261,7 +268,7 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 	struct handle *handle = handle_of(request, info);
 	if (!handle)
 		return;
-	struct asked asked = { size, offset, info->flags & O_NONBLOCK };
+	struct asked asked = { size, offset, info->flags & O_NONBLOCK, handle->server->current.unique };
 	if (handle->watching) {
 		watch_read(request, handle, &asked);
 		return;
@@ -274,6 +281,9 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 		follow_read(request, handle, target.process, asked);
 		return;
 	}
+	/* Whose it is may have changed since the open: the superuser chose another user. */
+	if (!error && handle->row->permit && !owns_row(&target))
+		error = refuse(&target.why, EACCES, "%s is its owner's secret", handle->row->name);
 	if (!error && handle->row->stream) {
 		reply_stream(request, handle->row->stream(target.process), asked);
 		return;
@@ -295,6 +305,11 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 
 /* ---- write ---- */
 
+static int put(struct handle *handle, struct target *target, const struct written *written)
+{
+	return handle->row->put(&target->view, written->bytes, written->size, written->offset);
+}
+
 static int feed(struct handle *handle, struct target *target, const struct written *written)
 {
 	if (handle->row->flags & ROW_FROZEN) {
@@ -303,6 +318,18 @@ static int feed(struct handle *handle, struct target *target, const struct writt
 			return error;
 	}
 	return handle->row->feed(&target->view, written->bytes, written->size, written->offset);
+}
+
+/* What is written over is counted twice by the check, and once by the count. */
+static int write_stream(struct handle *handle, struct target *target, const struct written *written)
+{
+	struct process *process = target->process;
+	const struct share_cost cost = { .bytes = written->size, .descriptors = handle->row->stream(process) < 0 };
+	int error = share_check(process->share, &cost, &target->why);
+	if (!error)
+		error = handle->row->put ? put(handle, target, written) : feed(handle, target, written);
+	share_recount(process);
+	return error;
 }
 
 void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size, off_t offset,
@@ -326,10 +353,8 @@ void io_write(fuse_req_t request, fuse_ino_t ino, const char *data, size_t size,
 		feed_write(request, handle, &target, (struct fed){ data, size, info->flags & O_NONBLOCK });
 		return;
 	}
-	if (!error && handle->row->put)
-		error = handle->row->put(&target.view, data, size, written.offset);
-	else if (!error && handle->row->feed)
-		error = feed(handle, &target, &written);
+	if (!error && (handle->row->put || handle->row->feed))
+		error = write_stream(handle, &target, &written);
 	else if (!error)
 		error = value_write(handle, &target, &written);
 	if (error) {

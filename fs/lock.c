@@ -69,9 +69,17 @@ int lock_make(struct target *target, const char *name, mode_t mode)
 		return refuse(&target->why, EPERM, "locks/ takes files, and nothing else");
 	if (target->caller.pid <= 0 || target->caller.uid == (uid_t)-1)
 		return refuse(&target->why, EPERM, "the caller cannot be identified from here: it may lock, not make a lock");
-	int error = locks_make(&target->server->locks, name, &target->why, &lock);
+	struct share *share;
+	int error = manager_share(target->server->manager, target->caller.uid, &share);
+	if (!error)
+		error = locks_make(&target->server->locks, name, &target->why, &lock);
 	if (error)
 		return error;
+	error = locks_charge(lock, share, &target->why);
+	if (error) {
+		locks_remove(&target->server->locks, lock);
+		return error;
+	}
 	lock->owner = target->caller.uid;
 	lock->group = target->caller.gid;
 	recovery_keep_lock(target->server, lock);

@@ -194,6 +194,7 @@ static int execute_server(struct program *program, const char *path, const int e
 		.debug = program->options->debug,
 		.has_command = program->options->command,
 		.in_background = !program->options->foreground,
+		.limits = program->options->limits,
 	};
 
 	fflush(NULL);
@@ -332,7 +333,10 @@ static int keep(struct program *program)
 		return EXIT_FAILURE;
 	if (!read_ready(ready_fd)) {
 		close_end(&program->keeper_fd);
-		ended_in_order(wait_for(program->server_pid));
+		if (ended_in_order(wait_for(program->server_pid))) {
+			log_warning("the mount was taken away before anything was asked of it");
+			return EXIT_SUCCESS;
+		}
 		log_error("the server did not begin");
 		return EXIT_FAILURE;
 	}

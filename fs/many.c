@@ -249,7 +249,7 @@ static int choose(const struct view *view, struct step *step, enum script_again 
 	struct process_ids *ids = NULL;
 	if (again == SCRIPT_RESENT && step->chosen) {
 		whom_take_seconds(view, step);
-		return keep_names(view, step, step->chosen);
+		return text_status(&step->names);
 	}
 	int error = whom_choose(view, step, again, &ids);
 	if (!error && !again)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/size.h"
+
 enum word_kind {
 	WORD_TOLERATED, /* said by or to mount(8), fstab(5) or systemd: nothing for us */
 	WORD_PASSED,    /* libfuse and the kernel understand it */
@@ -15,7 +17,11 @@ enum word_kind {
 	WORD_SUBTYPE,
 	WORD_DEBUG,
 	WORD_READ_ONLY,
+	WORD_MAX_PROCESSES,
+	WORD_MAX_BYTES,
 };
+
+enum { MAX_PROCESSES_DEFAULT = 4096, MAX_BYTES_DEFAULT = 1 << 30 };
 
 /* One row an -o word; a word that ends in '=' or '-' stands for all that begin so. */
 static const struct word_row {
@@ -30,6 +36,8 @@ static const struct word_row {
 	{"subtype=", WORD_SUBTYPE},
 	{"debug", WORD_DEBUG},
 	{"ro", WORD_READ_ONLY},
+	{"max_processes=", WORD_MAX_PROCESSES},
+	{"max_bytes=", WORD_MAX_BYTES},
 	{"dev", WORD_PASSED},
 	{"nodev", WORD_PASSED},
 	{"suid", WORD_PASSED},
@@ -112,6 +120,24 @@ static void add_word(struct parse *parse, const char *word, size_t size)
 	text_append(&parse->words, word, size);
 }
 
+/* NAME=NUMBER, or NAME=max for as many as there can be. */
+static int take_limit(struct parse *parse, const char *word, size_t size, uint64_t *out)
+{
+	char value[32] = "";
+	const char *equals = memchr(word, '=', size);
+	size_t length = size - (size_t)(equals + 1 - word);
+	if (length < sizeof value)
+		memcpy(value, equals + 1, length);
+	if (!strcmp(value, "max")) {
+		*out = SHARE_UNLIMITED;
+		return 0;
+	}
+	if (!size_parse(value, out))
+		return 0;
+	return refuse(parse->why, EINVAL, "mount option '%.*s': it takes a number, also with K, M, G or T, or max", (int)size,
+		      word);
+}
+
 static int take_word(struct parse *parse, const char *word, size_t size)
 {
 	const struct word_row *row = word_find(word, size);
@@ -138,6 +164,10 @@ static int take_word(struct parse *parse, const char *word, size_t size)
 	case WORD_AUTO_UNMOUNT:
 		parse->options.auto_unmount = true;
 		return 0;
+	case WORD_MAX_PROCESSES:
+		return take_limit(parse, word, size, &parse->options.limits.processes);
+	case WORD_MAX_BYTES:
+		return take_limit(parse, word, size, &parse->options.limits.bytes);
 	case WORD_FSNAME:
 		parse->fsname = true;
 		break;
@@ -288,7 +318,10 @@ static int settle(struct parse *parse)
 
 int options_parse(struct options *out, int argc, char *const *argv, struct refusal *why)
 {
-	struct parse parse = {.why = why};
+	struct parse parse = {
+		.options.limits = { .processes = MAX_PROCESSES_DEFAULT, .bytes = MAX_BYTES_DEFAULT },
+		.why = why,
+	};
 	int error = take_arguments(&parse, argc ? argv + 1 : argv);
 	if (!error && (parse.options.action == OPTIONS_MOUNT || parse.options.action == OPTIONS_UPGRADE))
 		error = settle(&parse);
@@ -324,6 +357,10 @@ const char *options_help(void)
 	       "     allow_other           other users may use the mount, each for themselves\n"
 	       "                           (implies default_permissions)\n"
 	       "     allow_root            only the superuser may, besides you\n"
+	       "     max_processes=N       how many processes each of the other users may have\n"
+	       "                           (4096 when not given; max: any number)\n"
+	       "     max_bytes=SIZE        how much is kept for each of them (1G, also K, M, T;\n"
+	       "                           max)\n"
 	       "     default_permissions   the kernel checks modes and owners\n"
 	       "     fsname=NAME           the source that mount(8) shows\n"
 	       "     subtype=NAME          the type that mount(8) shows, behind \"fuse.\"\n"

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "core/share.h"
 #include "core/text.h"
 
 enum options_action {
@@ -28,6 +29,7 @@ struct options {
 	bool foreground;        /* -f, or implied by -d or a command */
 	bool debug;
 	bool allow_other;       /* others than the mount's user may reach it: allow_other or allow_root */
+	struct share_limits limits; /* of each user: max_processes, max_bytes */
 	bool auto_unmount;      /* libfuse will need fusermount3, also for the superuser */
 	char *fuse;             /* for libfuse's -o, always with fsname and subtype; options_finish frees */
 };

@@ -20,6 +20,7 @@ static void unpark(struct parked *parked)
 {
 	waiter_cancel(&parked->waiter);
 	LIST_REMOVE(parked, link);
+	underway_leave(&parked->parking->underway, parked->place);
 	if (parked->timer)
 		uv_close((uv_handle_t *)parked->timer, on_timer_closed);
 	parked->timer = NULL;
@@ -74,6 +75,7 @@ void parked_init(struct parked *parked, struct parking *parking, fuse_req_t requ
 		.waiter.on_done = on_waiter_done,
 		.parking = parking,
 		.request = request,
+		.unique = parking->current ? parking->current->unique : 0,
 		.on_woken = on_woken,
 	};
 }
@@ -99,6 +101,7 @@ int parked_wait(struct parked *parked, int64_t milliseconds)
 		return error;
 	}
 	LIST_INSERT_HEAD(&parked->parking->waiting, parked, link);
+	parked->place = parked->unique ? underway_enter(&parked->parking->underway, parked->unique) : 0;
 	fuse_req_interrupt_func(parked->request, on_interrupt, parked);
 	return 0;
 }

@@ -12,12 +12,16 @@
 #include <uv.h>
 
 #include "core/process.h"
+#include "fs/request.h"
+#include "fs/underway.h"
 
 struct parked;
 LIST_HEAD(parked_list, parked);
 
 struct parking {
 	uv_loop_t *loop;
+	const struct request_facts *current; /* of the request that is being answered; NULL: nobody says */
+	struct underway underway;
 	struct parked_list waiting;
 	struct parked_list interrupted; /* marked by the kernel's word, woken by parking_sweep() */
 };
@@ -26,6 +30,8 @@ struct parked {
 	struct waiter waiter; /* for the manager */
 	struct parking *parking;
 	fuse_req_t request;
+	uint64_t unique; /* the kernel's name of it */
+	uint32_t place;  /* in underway */
 	uv_timer_t *timer;
 	void (*on_woken)(struct parked *parked, int outcome); /* answers the request, or waits again */
 	LIST_ENTRY(parked) link;

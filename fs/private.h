@@ -48,6 +48,8 @@ struct handle {
 	uint64_t poll; /* the kernel's number of the open file, when it wants to be told of a change; 0: it does not */
 	struct session *session;
 	struct lock *lock;
+	struct share *share; /* its opener's, */
+	struct share_cost held; /* and what is kept here of it */
 	LIST_ENTRY(handle) link; /* on the server's list */
 	struct reader *reader; /* of what is captured (fs/follow.h) */
 	struct events_reader *watching; /* of events: where this open is */
@@ -162,6 +164,8 @@ int handle_unpack(struct server *server, uint64_t number, struct record_reader *
 struct handle *handle_by_number(struct server *server, uint64_t number);
 /* What a request is about; NULL, and EBADF was replied, when it is none of ours. */
 struct handle *handle_of(fuse_req_t request, const struct fuse_file_info *info);
+/* Counts anew what it keeps; after each change of it. */
+void handle_recount(struct handle *handle);
 
 /* io.c: whether the row can be written, and by this caller. Result: 0; -EACCES with a sentence. */
 int io_check_write(struct target *target);
@@ -183,6 +187,7 @@ struct asked {
 	size_t size;
 	off_t offset;
 	bool at_once; /* O_NONBLOCK: -EAGAIN instead of waiting */
+	uint64_t unique; /* the kernel's name of it, also when it waits again */
 };
 
 /* watch.c: the root's events. Result of watch_poll: what is ready now; else the handle's observer is told. */

@@ -19,7 +19,11 @@ int recovery_open(struct server *server)
 	int error = journal_open(server->config.journal_fd, &server->journal);
 	if (error)
 		return error;
-	server->events = events_create_in(journal_memory(server->journal), EVENTS_ROOM);
+	size_t room = events_memory(EVENTS_ROOM);
+	char *memory = journal_memory(server->journal);
+	server->events = events_create_in(memory, EVENTS_ROOM);
+	underway_init(&server->parking.underway, memory + room, JOURNAL_MEMORY - room);
+	server->parking.current = &server->current;
 	return server->events ? 0 : -ENOMEM;
 }
 
@@ -120,6 +124,7 @@ static void put_all(struct server *server)
 	journal_put(server->journal, &(struct record){ RECORD_INIT, 0, server->init.data, server->init.size });
 }
 
+/* COMMIT */
 bool recovery_keep(struct server *server)
 {
 	const struct text *replies = &server->replies.queue;
@@ -153,6 +158,19 @@ static int take_server(struct server *server, struct record_reader *from)
 	return 0;
 }
 
+static int take_lock(struct server *server, struct record_reader *from)
+{
+	struct lock *lock;
+	struct share *share = NULL;
+	int error = lock_unpack(&server->locks, from, &lock);
+	if (!error)
+		error = manager_share(server->manager, lock->owner, &share);
+	/* It was let in before: what its owner may have now decides about later ones. */
+	if (!error)
+		locks_charge(lock, share, NULL);
+	return error;
+}
+
 static int take(void *context, const struct record *record)
 {
 	struct server *server = context;
@@ -166,7 +184,7 @@ static int take(void *context, const struct record *record)
 		error = events_unpack(server->events, &from);
 		break;
 	case RECORD_LOCK:
-		error = lock_unpack(&server->locks, &from, NULL);
+		error = take_lock(server, &from);
 		break;
 	case RECORD_HANDLE:
 		error = handle_unpack(server, record->key, &from, NULL);
@@ -201,7 +219,7 @@ int recovery_take(struct server *server)
 {
 	if (journal_is_empty(server->journal))
 		return 0;
-	int error = journal_replay(server->journal, take, server);
+	int error = journal_replay(server->journal, take, server); /* REPLAY */
 	if (error)
 		return error;
 	forget_closed_locks(server);
@@ -221,18 +239,28 @@ static void repeat_init(struct server *server)
 	server->replies.dropped = false;
 }
 
+/* Answers that the dead server has kept and may not have sent come before the interruption of all the rest. */
+static void answer_underway(struct server *server)
+{
+	struct replies kept = { .queue = server->answers };
+	log_warning("the kernel can't send again what was asked of the server that died (Linux 6.9 can): "
+		    "whoever waits for an answer is interrupted");
+	replies_send(&kept, server->config.fuse_fd);
+	underway_interrupt(&server->parking.underway, server->config.fuse_fd);
+}
+
 void recovery_resume(struct server *server)
 {
 	struct handle *handle;
 	repeat_init(server);
-	keeping_resume(server->manager);
+	keeping_resume(server->manager); /* RECONCILE */
 	server_settle(server);
 	if (!server->answered_init)
 		return;
 	server->has_epochs = notify_names(server->config.session);
 	if (!notify_resend(server->config.session))
-		log_warning("the kernel can't send again what was asked of the server that died (Linux 6.9 can): "
-			    "requests that were under way are lost");
+		answer_underway(server);
+	underway_forget(&server->parking.underway);
 	/* Sent again first: the kernel can let go of a page only when those who read it were answered. */
 	cache_take_over(server->cache);
 	LIST_FOREACH(handle, &server->handles, link)

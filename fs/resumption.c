@@ -41,6 +41,7 @@ void resumption_pack(const struct resumption *at, struct text *out)
 	record_put_number(out, at->next);
 	record_put_number(out, at->done);
 	pack_ids(at->chosen, out);
+	record_put_bytes(out, at->names, at->names_size);
 	record_put_bytes(out, at->answer, at->answer_size);
 }
 
@@ -55,6 +56,7 @@ int resumption_unpack(struct record_reader *from, struct resumption **out)
 	at->next = record_number(from);
 	at->done = record_number(from);
 	int error = unpack_ids(from, &at->chosen);
+	at->names = record_copy(from, &at->names_size);
 	at->answer = record_copy(from, &at->answer_size);
 	if (!error && from->bad)
 		error = -EPROTO;
@@ -70,6 +72,7 @@ void resumption_destroy(struct resumption *at)
 	if (!at)
 		return;
 	free(at->chosen);
+	free(at->names);
 	free(at->answer);
 	free(at);
 }

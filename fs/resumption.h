@@ -21,6 +21,8 @@ struct resumption {
 	uint64_t next;     /* that line */
 	uint64_t done;     /* bytes of the write that are done */
 	struct process_ids *chosen; /* whom a line of the root's ctl is about; NULL: not yet known */
+	char *names;       /* for a `join any`: theirs, a line each; NULL: none */
+	size_t names_size;
 	char *answer;      /* of a `join any` before it; NULL: none */
 	size_t answer_size;
 	LIST_ENTRY(resumption) link;
@@ -30,7 +32,7 @@ LIST_HEAD(resumption_list, resumption);
 void resumption_pack(const struct resumption *at, struct text *out);
 /* Result: 0 and *out (resumption_destroy frees); -EPROTO, -ENOMEM. */
 int resumption_unpack(struct record_reader *from, struct resumption **out);
-/* With the ids and the answer. NULL is allowed. */
+/* With the ids, the names and the answer. NULL is allowed. */
 void resumption_destroy(struct resumption *at);
 
 /* Result: the one of that request, taken off the list; NULL when there is none. */

@@ -22,6 +22,9 @@
 /* How many requests are answered before timers and the keeper get their turn. */
 enum { REQUESTS_A_TURN = 64 };
 
+/* One user may have one of these parts of the locks and the descriptors. */
+enum { PARTS = 4 };
+
 struct server *server_create(void)
 {
 	struct server *server = calloc(1, sizeof *server);
@@ -102,6 +105,7 @@ static void tell_ready(struct server *server)
 	ptable_set_ready(server->config.table, getpid());
 }
 
+/* The steps of tests/model/keeper.pml: COMMIT, REPLY, TELL, in this order. */
 void server_settle(struct server *server)
 {
 	bool kept = recovery_keep(server);
@@ -158,6 +162,7 @@ static void on_unmounted(struct server *server)
 void server_answer(struct server *server, const struct fuse_buf *buffer)
 {
 	request_look(buffer, &server->current);
+	underway_set_current(&server->parking.underway, server->current.unique);
 	if (server->current.opcode == FUSE_INIT)
 		recovery_keep_init(server, buffer->mem, buffer->size);
 	if (recovery_repeat(server))
@@ -165,6 +170,7 @@ void server_answer(struct server *server, const struct fuse_buf *buffer)
 	fuse_session_process_buf(server->config.session, buffer);
 	parking_sweep(&server->parking);
 	server_settle(server);
+	underway_set_current(&server->parking.underway, 0);
 }
 
 static void on_requests(uv_poll_t *handle, int status, int events)
@@ -177,7 +183,7 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 		cache_answer_delayed(server->cache);
 		size = fuse_session_receive_buf(session, &server->buffer);
 		if (size > 0)
-			server_answer(server, &server->buffer);
+			server_answer(server, &server->buffer); /* REQUEST */
 	}
 	tell_ready(server);
 	if (size == 0 || (size < 0 && size != -EAGAIN && size != -EINTR))
@@ -231,6 +237,15 @@ static uint64_t device_of(const char *mountpoint)
 	return makedev(found.stx_dev_major, found.stx_dev_minor);
 }
 
+/* What all users share is never one user's alone. */
+static void set_limits(struct share_limits *limits)
+{
+	struct rlimit descriptors;
+	bool known = !getrlimit(RLIMIT_NOFILE, &descriptors) && descriptors.rlim_cur != RLIM_INFINITY;
+	limits->descriptors = known ? descriptors.rlim_cur / PARTS : SHARE_UNLIMITED;
+	limits->locks = LOCKS_MOST / PARTS;
+}
+
 static int begin(struct server *server, const struct server_config *config)
 {
 	extern char **environ;
@@ -244,6 +259,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.uid = geteuid(),
 		.gid = getegid(),
 	};
+	set_limits(&server->config.limits);
 	LIST_INIT(&server->handles);
 	LIST_INIT(&server->changed);
 	int error = recovery_open(server);
@@ -263,6 +279,7 @@ static int begin(struct server *server, const struct server_config *config)
 		.surroundings = &server->surroundings,
 		.groups = true,
 		.has_command = config->has_command,
+		.limits = &server->config.limits,
 		.on_finished = on_finished,
 		.on_event = on_event,
 		.on_settle = on_settle,

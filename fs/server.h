@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "core/ptable.h"
+#include "core/share.h"
 
 struct fuse_lowlevel_ops;
 struct fuse_session;
@@ -37,6 +38,7 @@ struct server_config {
 	bool debug;
 	bool has_command;             /* the entry PTABLE_COMMAND will be a main process */
 	mode_t umask;                 /* the mount's, 0000 to 0777 */
+	struct share_limits limits;   /* of each user; locks and descriptors are added to it */
 };
 
 /* Before the session exists, since it is the session's userdata. It opens nothing and starts no thread.

@@ -144,6 +144,7 @@ static int serve(const struct handover *handover, struct messenger *messenger, s
 			.debug = handover->debug,
 			.has_command = handover->has_command,
 			.umask = handover->umask,
+			.limits = handover->limits,
 		};
 		status = server_run(server, &config);
 		fuse_session_destroy(session);

@@ -1,12 +1,12 @@
 #include "fs/streams.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/redirection.h"
+#include "core/size.h"
 
 static int show_output_to(const struct view *view, int which, struct text *out)
 {
@@ -63,23 +63,6 @@ int output_max_show(const struct view *view, struct text *out)
 	return text_status(out);
 }
 
-/* Bytes, or units of 1024, 1024^2, 1024^3 of them. Result: false when it is none. */
-static bool parse_bytes(const char *word, uint64_t *out)
-{
-	static const char UNITS[] = "KMG";
-	char *end;
-	if (!isdigit((unsigned char)*word))
-		return false;
-	errno = 0;
-	uint64_t number = strtoull(word, &end, 10);
-	const char *unit = *end ? strchr(UNITS, toupper((unsigned char)*end)) : NULL;
-	unsigned shift = unit ? 10 * (unsigned)(unit - UNITS + 1) : 0;
-	if (errno || (*end && !unit) || (unit && end[1]) || number > (uint64_t)INT64_MAX >> shift)
-		return false;
-	*out = number << shift;
-	return true;
-}
-
 int output_max_store(const struct view *view, const char *bytes, size_t size)
 {
 	char word[32];
@@ -89,9 +72,9 @@ int output_max_store(const struct view *view, const char *bytes, size_t size)
 		memcpy(word, bytes, size);
 		word[size] = '\0';
 	}
-	if (!fits || !parse_bytes(word, &most))
+	if (!fits || size_parse(word, &most))
 		return refuse(view->caller->why, EINVAL, "'%.*s' is not valid for output_max; valid are numbers of bytes, "
-							 "also with K, M or G", size > 60 ? 60 : (int)size, bytes);
+							 "also with K, M, G or T", size > 60 ? 60 : (int)size, bytes);
 	if (!view->check)
 		view->process->configuration.output_max = most;
 	return 0;

@@ -55,8 +55,14 @@ static void restore_emptied(struct handle *handle, struct target *target)
 	struct view view = target->view;
 	view.caller = &silent;
 	handle_touch(handle);
-	row_store(handle->row, &view, handle->emptied.data, handle->emptied.size);
+	/* What it gives back was counted until now: nobody else can have taken its place. */
+	struct text emptied = handle->emptied;
+	handle->emptied = (struct text){0};
+	handle_recount(handle);
+	row_store(handle->row, &view, emptied.data, emptied.size);
+	handle->emptied = emptied;
 	text_finish(&handle->emptied);
+	handle_recount(handle);
 }
 
 int value_write(struct handle *handle, struct target *target, const struct written *written)
@@ -75,6 +81,7 @@ int value_write(struct handle *handle, struct target *target, const struct writt
 	text_finish(&handle->draft);
 	handle->draft = text;
 	handle->has_draft = true;
+	handle_recount(handle);
 	return 0;
 }
 
@@ -104,6 +111,7 @@ static int empty_value(struct target *target, struct text *old)
 		text_finish(&handle->emptied);
 		handle->emptied = *old;
 		*old = (struct text){0};
+		handle_recount(handle);
 	}
 	return error;
 }
@@ -116,7 +124,9 @@ static int truncate_stream(struct target *target, off_t size)
 		return -errno;
 	if (size > st.st_size)
 		return refuse(&target->why, EINVAL, "%s cannot be made longer but by writing to it", target->row->name);
-	return fd >= 0 && ftruncate(fd, size) ? -errno : 0;
+	int error = fd >= 0 && ftruncate(fd, size) ? -errno : 0;
+	share_recount(target->process);
+	return error;
 }
 
 int value_truncate(struct target *target, off_t size)

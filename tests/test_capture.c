@@ -192,7 +192,6 @@ static void the_end_and_a_removal_tell_everybody(void **state)
 	process_end(world->process, 0, (struct timespec){ .tv_sec = 2 });
 	capture_end(world->process, 0);
 	assert_int_equal(world->told, 1);
-	assert_false(capture->busy);
 	waiter_wait(&capture->readers, &world->waiter);
 	capture_end(world->process, -ESRCH);
 	assert_int_equal(world->error, -ESRCH);
@@ -220,6 +219,36 @@ static void the_newest_is_kept_and_the_rest_given_back(void **state)
 	process_end(world->process, 0, (struct timespec){ .tv_sec = 2 });
 	capture_end(world->process, 0);
 	AWAIT(world, blocks(world) <= 2 * 8);
+}
+
+static void what_is_left_behind_is_bounded_after_the_end_too(void **state)
+{
+	struct world *world = *state;
+	struct capture *capture = world->process->capture;
+
+	world->process->configuration.output_max = 4096;
+	begin(world);
+	process_end(world->process, 0, (struct timespec){ .tv_sec = 2 });
+	capture_end(world->process, 0);
+	AWAIT(world, !capture->busy);
+	assert_non_null(capture->streams[0].watch);
+	say_much(world, 4 << 20);
+	AWAIT(world, capture->streams[0].dropped && blocks(world) <= 2 * 128);
+	AWAIT(world, !capture->busy);
+}
+
+static void one_that_nobody_can_write_to_is_not_looked_at_after_the_end(void **state)
+{
+	struct world *world = *state;
+	struct capture *capture = world->process->capture;
+
+	begin(world);
+	close(world->child_fd);
+	world->child_fd = -1;
+	process_end(world->process, 0, (struct timespec){ .tv_sec = 2 });
+	capture_end(world->process, 0);
+	AWAIT(world, !capture->busy);
+	assert_null(capture->streams[0].watch);
 }
 
 static void a_destroyed_capture_leaves_its_cut_to_end_alone(void **state)
@@ -285,8 +314,8 @@ static void without_watches_the_timer_tells_as_long_as_somebody_waits(void **sta
 	}
 	process_end(process, 0, (struct timespec){ .tv_sec = 2 });
 	capture_end(process, 0);
-	assert_false(capture->busy);
 	close(child_fd);
+	AWAIT(world, !capture->busy);
 	process_destroy(process);
 	captures_destroy(set);
 }
@@ -302,6 +331,8 @@ int main(void)
 		TEST(readers_before_the_start_are_told_of_the_first_bytes),
 		TEST(the_end_and_a_removal_tell_everybody),
 		TEST(the_newest_is_kept_and_the_rest_given_back),
+		TEST(what_is_left_behind_is_bounded_after_the_end_too),
+		TEST(one_that_nobody_can_write_to_is_not_looked_at_after_the_end),
 		TEST(a_destroyed_capture_leaves_its_cut_to_end_alone),
 		TEST(a_truncated_stream_begins_anew),
 		TEST(without_watches_the_timer_tells_as_long_as_somebody_waits),

@@ -12,8 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/cgroup.h"
-#include "core/cgroup_tree.h"
+#include "core/cgroup_private.h"
 
 static void a_wish_reads_back_as_what_was_meant(void **state)
 {
@@ -28,7 +27,7 @@ static void a_wish_reads_back_as_what_was_meant(void **state)
 		{ CGROUP_MEMORY, "3k", "3072\n" },
 		{ CGROUP_MEMORY, "100M", "104857600\n" },
 		{ CGROUP_MEMORY, "2G", "2147483648\n" },
-		{ CGROUP_MEMORY, "16777215T", "18446742974197923840\n" },
+		{ CGROUP_MEMORY, "8388607T", "9223370937343148032\n" },
 		{ CGROUP_CPU, "", "max 100000\n" },
 		{ CGROUP_CPU, "max 50000", "max 50000\n" },
 		{ CGROUP_CPU, "1000", "1000 100000\n" },
@@ -265,7 +264,181 @@ static void v2_is_used_where_its_children_have_controllers_but_no_limit_is_left_
 	cgroups_destroy(cgroups);
 }
 
+/* ---- a server that follows one that died ---- */
+
+/* What a group of this keeper is called: below `top`, so that plain directories can be made. */
+static const char *name_of(const char *top, const char *rest)
+{
+	static char name[256];
+	char prefix[CGROUP_PREFIX_ROOM];
+
+	assert_int_equal(cgroup_prefix(getppid(), prefix), 0);
+	snprintf(name, sizeof(name), "%s/%s%s", top, prefix, rest);
+	return name;
+}
+
+static bool is_there(const struct tree *tree, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", tree->top, name);
+	return access(path, F_OK) == 0;
+}
+
+/* A file in it keeps a plain directory from being removed, as a process does with a group. */
+static void put_somebody(const struct tree *tree, const char *name)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/somebody", name);
+	put(tree, path, "");
+}
+
+static void remove_somebody(const struct tree *tree, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s/somebody", tree->top, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+static bool only_the_second_run_of_7(void *context, uint64_t id, uint32_t run)
+{
+	(void)context;
+	return id == 7 && run == 2;
+}
+
+static void groups_with_limits_are_known_again_and_removed_when_their_run_has_ended(void **state)
+{
+	static const char *const NAMES[] = { "p7-1-99", "p7-2-98", "p8-1-99" };
+	struct tree *tree = *state;
+	struct cgroups *cgroups;
+	char lines[1024];
+
+	for (int place = 0; place < 2; place++) {
+		const char *top = place ? "pids" : "memory";
+
+		make(tree, top);
+		for (int i = 0; i < 3; i++)
+			make(tree, name_of(top, NAMES[i]));
+		make(tree, name_of(top, "memory-77"));
+		put_somebody(tree, name_of(top, NAMES[0]));
+		put_somebody(tree, name_of(top, NAMES[1]));
+	}
+	make(tree, "pids/procfs-mp-1-2-3-p7-2-98");
+	snprintf(lines, sizeof(lines), "30 23 0:26 / %s/memory rw - cgroup cgroup rw,memory\n"
+		 "31 23 0:27 / %s/pids rw - cgroup cgroup rw,pids\n", tree->top, tree->top);
+	put(tree, "mountinfo", lines);
+	put(tree, "membership", "4:memory:/\n5:pids:/\n");
+	assert_int_equal(cgroups_create(&tree->loop, tree->mountinfo, tree->membership, &cgroups), 0);
+	assert_int_equal(cgroups_adopt(cgroups), 0);
+	const struct cgroup *group = cgroups_find(cgroups, 7);
+
+	assert_true(group && group->run == 2 && group->directories[1] && group->entries[1] && !group->directories[2]);
+	assert_non_null(strstr(group->entries[0], "p7-2-98/cgroup.procs"));
+	assert_false(is_there(tree, name_of("memory", "memory-77")));
+	cgroups_leave_all_but(cgroups, only_the_second_run_of_7, NULL);
+	assert_null(cgroups_find(cgroups, 8));
+	assert_false(is_there(tree, name_of("memory", NAMES[2])) || is_there(tree, name_of("pids", NAMES[2])));
+	assert_ptr_equal(cgroups_find(cgroups, 7), group);
+	for (int i = 0; i < 2; i++) {
+		remove_somebody(tree, name_of("memory", NAMES[i]));
+		remove_somebody(tree, name_of("pids", NAMES[i]));
+	}
+	while (is_there(tree, name_of("memory", NAMES[0])))
+		uv_run(&tree->loop, UV_RUN_ONCE);
+	assert_true(is_there(tree, name_of("memory", NAMES[1])));
+	cgroups_leave(cgroups, 7);
+	assert_null(cgroups_find(cgroups, 7));
+	assert_false(is_there(tree, name_of("pids", NAMES[1])));
+	assert_true(is_there(tree, "pids/procfs-mp-1-2-3-p7-2-98"));
+	cgroups_destroy(cgroups);
+}
+
+static struct cgroup_tree **parted;
+
+static void on_parted(struct cgroup_tree **holder)
+{
+	assert_null(parted);
+	parted = holder;
+}
+
+static void put_tree(const struct tree *tree, const char *rest, const char *events)
+{
+	char path[300];
+
+	make(tree, name_of("fs", rest));
+	snprintf(path, sizeof(path), "%s/cgroup.events", name_of("fs", rest));
+	put(tree, path, events);
+}
+
+static void a_tree_is_claimed_once_by_its_number_and_those_made_later_have_higher_ones(void **state)
+{
+	struct tree *tree = *state;
+	struct cgroup_tree *runs = NULL, *ended = NULL, *other = NULL, *made = NULL;
+	struct cgroups *cgroups;
+
+	parted = NULL;
+	make(tree, "fs");
+	put_tree(tree, "t3", "populated 1\nfrozen 0\n");
+	put_tree(tree, "t9", "populated 0\nfrozen 0\n");
+	put_tree(tree, "t10", "populated 1\nfrozen 0\n");
+	cgroups = look(tree, "/", "cgroup2 none rw", "0::/\n");
+	cgroup_trees_watch(cgroups, on_parted);
+	assert_int_equal(cgroups_adopt(cgroups), 0);
+	assert_int_equal(cgroup_tree_claim(cgroups, 3, &runs), 0);
+	assert_int_equal(cgroup_tree_claim(cgroups, 9, &ended), 0);
+	assert_int_equal(cgroup_tree_claim(cgroups, 3, &other), -ENOENT);
+	assert_int_equal(cgroup_tree_claim(cgroups, 4, &other), -ENOENT);
+	assert_true(runs && runs->number == 3 && ended && ended->number == 9 && !other);
+	cgroup_tree_leave(cgroups, ended);
+	cgroups_leave_all_but(cgroups, only_the_second_run_of_7, NULL);
+	assert_int_equal(cgroup_tree_claim(cgroups, 10, &other), -ENOENT);
+	assert_int_equal(cgroup_tree_take(cgroups, &made), 0);
+	assert_int_equal(made->number, 11);
+	while (ended)
+		uv_run(&tree->loop, UV_RUN_ONCE);
+	assert_ptr_equal(parted, &ended);
+	assert_non_null(runs);
+	assert_int_equal(cgroup_tree_take(cgroups, &other), 0); /* not the one that may have been killed */
+	assert_int_equal(other->number, 12);
+	cgroup_tree_disown(&runs);
+	assert_ptr_equal(parted, &ended);
+	cgroups_destroy(cgroups);
+	assert_null(made);
+}
+
 /* ---- real ones, where this machine lets us ---- */
+
+static void what_nobody_claims_of_real_trees_goes_away(void **state)
+{
+	struct tree *tree = *state;
+	struct cgroup_tree *first = NULL, *second = NULL, *again = NULL;
+	struct cgroups *before, *after;
+	char kept[512], gone[512];
+
+	assert_int_equal(cgroups_create(&tree->loop, "/proc/self/mountinfo", "/proc/self/cgroup", &before), 0);
+	cgroup_trees_begin(before);
+	if (cgroup_tree_take(before, &first)) {
+		print_message("# left out: no group of cgroup v2 can be made here\n");
+		cgroups_destroy(before);
+		return;
+	}
+	assert_int_equal(cgroup_tree_take(before, &second), 0);
+	snprintf(kept, sizeof(kept), "%s", first->directory);
+	snprintf(gone, sizeof(gone), "%s", second->directory);
+	assert_int_equal(cgroups_create(&tree->loop, "/proc/self/mountinfo", "/proc/self/cgroup", &after), 0);
+	assert_int_equal(cgroups_adopt(after), 0);
+	assert_int_equal(cgroup_tree_claim(after, first->number, &again), 0);
+	cgroups_leave_all_but(after, only_the_second_run_of_7, NULL);
+	while (!access(gone, F_OK))
+		uv_run(&tree->loop, UV_RUN_ONCE);
+	assert_int_equal(access(kept, F_OK), 0);
+	assert_string_equal(again->directory, kept);
+	cgroups_destroy(after);
+	assert_int_equal(access(kept, F_OK), -1);
+	cgroups_destroy(before);
+}
 
 static void a_real_group_has_its_limit_and_goes_away(void **state)
 {
@@ -279,9 +452,9 @@ static void a_real_group_has_its_limit_and_goes_away(void **state)
 
 	assert_int_equal(cgroups_create(&tree->loop, "/proc/self/mountinfo", "/proc/self/cgroup", &cgroups), 0);
 	if (cgroups_check(cgroups, CGROUP_PIDS, &why)) {
-		print_message("skipped: %s\n", why.sentence);
+		print_message("# left out: %s\n", why.sentence);
 		cgroups_destroy(cgroups);
-		skip();
+		return;
 	}
 	cgroup_wish_init(&wish);
 	wish.limits[CGROUP_PIDS] = 42;
@@ -331,9 +504,9 @@ static void a_tree_is_handed_on_when_nobody_works_with_it_and_it_was_not_killed(
 	assert_int_equal(cgroups_create(&tree->loop, "/proc/self/mountinfo", "/proc/self/cgroup", &cgroups), 0);
 	cgroup_trees_begin(cgroups);
 	if (cgroup_tree_take(cgroups, &first)) {
-		print_message("skipped: no group of cgroup v2 can be made here\n");
+		print_message("# left out: no group of cgroup v2 can be made here\n");
 		cgroups_destroy(cgroups);
-		skip();
+		return;
 	}
 	assert_int_equal(cgroup_tree_take(cgroups, &second), 0);
 	assert_int_equal(cgroup_tree_take(cgroups, &third), 0);
@@ -372,6 +545,9 @@ int main(void)
 		TEST(v2_is_used_where_its_children_have_controllers_but_no_limit_is_left_behind),
 		TEST(where_no_child_can_begin_there_are_no_trees),
 		TEST(a_tree_is_handed_on_when_nobody_works_with_it_and_it_was_not_killed),
+		TEST(groups_with_limits_are_known_again_and_removed_when_their_run_has_ended),
+		TEST(a_tree_is_claimed_once_by_its_number_and_those_made_later_have_higher_ones),
+		TEST(what_nobody_claims_of_real_trees_goes_away),
 		TEST(a_real_group_has_its_limit_and_goes_away),
 	};
 

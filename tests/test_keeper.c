@@ -241,6 +241,7 @@ static int is_told_signals(struct server *server)
 		CHECK(kill(getppid(), numbers[i]) == 0);
 		CHECK(next_message(server, &message) == 0);
 		CHECK(message.kind == MESSAGE_SIGNAL && message.value == numbers[i]);
+		CHECK(message.ref.generation == i + 1);
 	}
 	return 0;
 }

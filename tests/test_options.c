@@ -81,6 +81,11 @@ static const struct refused refused[] = {
 	{ { "-o", " rw" }, "' rw'" },
 	{ { "-o", "-f" }, "'-f'" },
 	{ { "-o", "--" }, "'--'" },
+	{ { "-o", "max_processes" }, "'max_processes'" },
+	{ { "-o", "max_processes=" }, "'max_processes='" },
+	{ { "-o", "max_processes=x,rw" }, "'max_processes=x'" },
+	{ { "-o", "max_bytes=-1" }, "'max_bytes=-1'" },
+	{ { "-o", "max_bytes=1000000000000000000000000000000000000000" }, "'max_bytes=1" },
 	{ { "-o", "allow_other,allow_root" }, "'allow_root'" },
 	{ { "source", "mp", "more" }, "'more'" },
 	{ { "--" }, "'--'" },
@@ -262,6 +267,30 @@ static void an_upgrade_wants_a_mountpoint_and_nothing_else(void **state)
 	}
 }
 
+static void limits_of_users_are_what_is_said_last(void **state)
+{
+	static const struct {
+		const char *list;
+		uint64_t processes, bytes;
+	} rows[] = {
+		{ "rw", 4096, 1 << 30 },
+		{ "max_processes=0,max_bytes=10K", 0, 10 << 10 },
+		{ "max_processes=max,max_bytes=max", UINT64_MAX, UINT64_MAX },
+		{ "max_processes=1,max_processes=2,rw", 2, 1 << 30 },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const char *arguments[] = { "-o", rows[i].list, NULL };
+		struct options options;
+		struct refusal why = { "" };
+		assert_int_equal(parse(&options, arguments, &why), 0);
+		assert_int_equal(options.limits.processes, rows[i].processes);
+		assert_int_equal(options.limits.bytes, rows[i].bytes);
+		assert_string_equal(options.fuse, NAMES);
+		options_finish(&options);
+	}
+}
+
 static void an_empty_argument_vector_is_a_mount_at_the_default(void **state)
 {
 	char *argv[] = { NULL };
@@ -279,6 +308,7 @@ static void help_names_every_option_and_the_manual(void **state)
 	static const char *const words[] = {
 		"-f", "-d", "-s", "-o", "-h", "--help", "-V", "--version", "--upgrade", "-- COMMAND", "MOUNTPOINT", "allow_other",
 		"allow_root", "default_permissions", "fsname=", "subtype=", "auto_unmount", "procfs-mp(1)",
+		"max_processes=", "max_bytes=",
 	};
 	const char *help = options_help();
 	(void)state;
@@ -302,6 +332,7 @@ int main(void)
 		cmocka_unit_test(flags_of_the_kernel_are_passed_in_their_order),
 		cmocka_unit_test(help_and_version_win_over_what_follows),
 		cmocka_unit_test(help_of_the_command_is_the_commands_own),
+		cmocka_unit_test(limits_of_users_are_what_is_said_last),
 		cmocka_unit_test(an_empty_argument_vector_is_a_mount_at_the_default),
 		cmocka_unit_test(an_upgrade_wants_a_mountpoint_and_nothing_else),
 		cmocka_unit_test(help_names_every_option_and_the_manual),

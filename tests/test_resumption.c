@@ -283,12 +283,35 @@ static void join_any_answers_though_the_end_came_meanwhile_and_an_answer_before_
 	script_finish(&write.script);
 }
 
+static void join_any_names_one_that_has_ended_and_gone_meanwhile(void **state)
+{
+	struct world *world = *state;
+	struct process *a = world_make(world, "a"), *b = world_make(world, "b");
+	struct text kept = {0};
+	struct write write;
+
+	world_run_as(world, a, 2147480000);
+	world_run_as(world, b, 2147480001);
+	assert_int_equal(begin(&write, world, NULL, "join any a b"), 0);
+	die(&write, &kept);
+	world_end(world, a, 0);
+	assert_int_equal(manager_remove(world->manager, a, NULL), 0);
+	assert_int_equal(come_again(&write, &kept, "join any a b"), 0);
+	assert_int_equal(write.reached, SCRIPT_DONE);
+	assert_true(write.script.answer.size == 2 && !memcmp(write.script.answer.data, "a\n", 2));
+	script_finish(&write.script);
+	world_end(world, b, 0);
+}
+
 /* ---- bytes ---- */
 
 static void what_is_cut_or_boasts_is_no_resumption(void **state)
 {
 	struct process_ids *ids = malloc(sizeof *ids + 2 * sizeof *ids->id);
-	struct resumption at = { .unique = 300, .next = 3, .done = 70, .answer = (char *)(uintptr_t)"a\n", .answer_size = 2 };
+	struct resumption at = {
+		.unique = 300, .next = 3, .done = 70, .names = (char *)(uintptr_t)"b\nc\n", .names_size = 4,
+		.answer = (char *)(uintptr_t)"a\n", .answer_size = 2,
+	};
 	struct resumption *out = NULL;
 	struct text text = {0};
 
@@ -303,6 +326,7 @@ static void what_is_cut_or_boasts_is_no_resumption(void **state)
 		assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + size, false }, &out), -EPROTO);
 	assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + text.size, false }, &out), 0);
 	assert_true(out->unique == 300 && out->next == 3 && out->done == 70 && out->answer_size == 2);
+	assert_true(out->names_size == 4 && !memcmp(out->names, "b\nc\n", 4));
 	assert_true(out->chosen->count == 2 && out->chosen->id[0] == 7 && out->chosen->id[1] == 9);
 	resumption_destroy(out);
 	text_finish(&text);
@@ -336,6 +360,7 @@ int main(void)
 		IN_WORLD(a_start_of_many_asks_none_twice_and_names_the_one_that_failed_meanwhile),
 		IN_WORLD(a_join_of_many_goes_on_though_one_of_them_has_ended_and_gone),
 		IN_WORLD(join_any_answers_though_the_end_came_meanwhile_and_an_answer_before_it_is_kept),
+		IN_WORLD(join_any_names_one_that_has_ended_and_gone_meanwhile),
 		cmocka_unit_test(what_is_cut_or_boasts_is_no_resumption),
 		IN_WORLD(a_loops_time_is_the_clock_that_all_processes_share),
 	};

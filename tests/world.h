@@ -36,6 +36,7 @@ struct world {
 	struct surroundings surroundings;
 	struct manager *manager;
 	unsigned finished;
+	unsigned signals; /* that were told */
 	int finished_error;
 	struct refusal why;
 	struct caller caller; /* this program, which runs inside of nothing */
@@ -333,7 +334,7 @@ static inline void world_tell(struct world *world, enum message_kind kind, struc
 
 static inline void world_tell_signal(struct world *world, int number)
 {
-	struct message message = { .kind = MESSAGE_SIGNAL, .value = number };
+	struct message message = { .kind = MESSAGE_SIGNAL, .value = number, .ref.generation = ++world->signals };
 
 	assert_int_equal(message_send(world->keeper_fd, &message), 0);
 	world_turn(world);

@@ -18,8 +18,8 @@ import threading
 import time
 import traceback
 
-from plain import (DEADLINE, SLOWNESS, as_bytes, children_of, comment, errno_of, exists, read, same, vector, wait_until, write,
-                   write_all)
+from plain import (DEADLINE, SLOWNESS, as_bytes, children_of, comment, errno_of, exists, parent_of, read, same, vector,
+                   wait_until, write, write_all)
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.path.abspath(os.environ.get('PROCFS_MP_BIN') or os.path.join(TOP, 'build', 'procfs-mp'))
@@ -124,6 +124,26 @@ class Mount:
     def find_servers(self):
         """The keeper's children that run its own program (fusermount3 and a command do not)."""
         return [pid for pid in children_of(self.keeper) if program_of(pid) == program_of(self.keeper)]
+
+    def find_server(self):
+        """The server of now, also when it has only just been executed; None: there is none at this moment. It is likely to be
+        the next number after the last one's: on a machine with many processes to look at all of them takes long."""
+        pids = sorted((int(name) for name in os.listdir('/proc') if name.isdigit()), key=lambda pid: (pid <= self.server, pid))
+        return next((pid for pid in pids if parent_of(pid) == self.keeper and self.is_server(pid)), None)
+
+    @staticmethod
+    def is_server(pid):
+        try:
+            return open(f'/proc/{pid}/cmdline', 'rb').read().split(b'\0')[1:2] == [b'--serve']
+        except OSError:
+            return False
+
+    def kill_server(self, number=signal.SIGKILL):
+        """Kills the server, in whatever it is doing, and waits until another one is there, ready or not."""
+        dead = self.server
+        errno_of(os.kill, dead, number)
+        self.server = wait_until(lambda: (pid := self.find_server()) != dead and pid, what='another server')
+        self.servers = [self.server]
 
     def find_minor(self):
         for line in open('/proc/self/mountinfo'):

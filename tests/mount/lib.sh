@@ -28,6 +28,7 @@ marked()
 	)
 }
 
+is_stale() { ! ls "$MP" >/dev/null 2>&1; }
 no_marked() { [ -z "$(marked)" ]; }
 
 # "MINOR PATH" of each mount below our directory. From mountinfo: looking at a wedged mount would hang.

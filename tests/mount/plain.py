@@ -114,17 +114,23 @@ def expect_errno(code, function, *sentence, error_file=None):
         contains(read(error_file), *sentence)
 
 
+def stat_of(pid):
+    """The fields of /proc/PID/stat from the state letter on; none when there is no such process."""
+    try:
+        return open(f'/proc/{pid}/stat', 'rb').read().rpartition(b')')[2].split()
+    except OSError:
+        return []
+
+
+def parent_of(pid):
+    """0 when there is no such process."""
+    return int((stat_of(pid) or (b'', b'0'))[1])
+
+
 def children_of(parent):
     """pid -> state letter of each child."""
-    children = {}
-    for name in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            fields = open(f'/proc/{name}/stat', 'rb').read().rpartition(b')')[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            children[int(name)] = fields[0].decode()
-    return children
+    found = {int(name): stat_of(name) for name in os.listdir('/proc') if name.isdigit()}
+    return {pid: fields[0].decode() for pid, fields in found.items() if fields and int(fields[1]) == parent}
 
 
 def exists(pid):

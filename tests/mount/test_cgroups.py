@@ -4,32 +4,12 @@ import errno
 import os
 import signal
 
+from groups import HIDDEN, groups_of, hidden_one, hierarchies, made_by, need, need_trees, tree_of
 from harness import PYTHON, Mount, Skip, claim, main, program_of
-from plain import errno_of, exists, expect_errno, read, same, value, wait_until, write
+from plain import exists, expect_errno, read, same, value, wait_until, write
 
 V1 = {'memory_max': ('memory', 'memory.limit_in_bytes'), 'cpu_max': ('cpu', 'cpu.cfs_quota_us'), 'pids_max': ('pids', 'pids.max')}
 V2 = {'memory_max': 'memory.max', 'cpu_max': 'cpu.max', 'pids_max': 'pids.max'}
-
-
-def need(mp, *files):
-    """A directory for which these limits can be set here."""
-    path = mp.make('probe', 'true')
-    for file in files:
-        code = errno_of(write, f'{path}/{file}', '100000')
-        if code == errno.EOPNOTSUPP:
-            raise Skip(value(path + '/error'))
-        same(code, 0, file)
-    os.rmdir(path)
-
-
-def hierarchies():
-    """controller (v1) or '' (v2) -> mountpoint."""
-    found = {}
-    for line in open('/proc/self/mountinfo'):
-        fields, rest = (half.split() for half in line.split(' - '))
-        for name in [''] if rest[0] == 'cgroup2' else rest[2].split(',') if rest[0] == 'cgroup' else []:
-            found.setdefault(name, fields[4])
-    return found
 
 
 def group_of(pid, file):
@@ -40,36 +20,6 @@ def group_of(pid, file):
             if wanted in controllers.split(',') and wanted in hierarchies() and 'procfs-mp-' in path:
                 return hierarchies()[wanted] + path, name
     raise AssertionError(f'{pid} is in no group for {file}: {lines}')
-
-
-def made_by(mount):
-    """The directories that this mount has made anywhere."""
-    prefix = f'procfs-mp-{os.stat("/proc/self/ns/pid").st_ino}-{mount.keeper}-'
-    return [directory for top in set(hierarchies().values()) for directory, _, _ in os.walk(top)
-            if os.path.basename(directory).startswith(prefix)]
-
-
-def groups_of(mount):
-    """Those with limits: p and the process's number in their name, where those that are made ahead have a t."""
-    return [directory for directory in made_by(mount) if os.path.basename(directory).split('-')[5].startswith('p')]
-
-
-def need_trees(mount):
-    if not made_by(mount):
-        raise Skip('no group of cgroup v2 can be made here')
-
-
-def tree_of(pid):
-    """The group of version 2 that it is in."""
-    return next(line.rstrip('\n')[3:] for line in open(f'/proc/{pid}/cgroup') if line.startswith('0::'))
-
-
-# Left behind with nothing to know it by: an orphan in a session of its own, without PROCFS_MP_ID.
-HIDDEN = 'env -i setsid setsid -f sh -c "echo \\$\\$; exec sleep 1000"'
-
-
-def hidden_one(path):
-    return int(wait_until(lambda: read(path + '/stdout'), what='it has hidden').split()[-1])
 
 
 @claim
@@ -150,26 +100,22 @@ def every_run_is_in_the_same_group(mp):
 
 
 @claim
-def a_mount_whose_server_or_keeper_is_killed_leaves_no_group():
-    """The keeper removes its server's groups; those of a keeper that was killed go when the next mount begins."""
-    for victim in ('server', 'keeper'):
-        mount = Mount()
-        mount.__enter__()
-        try:
-            need_trees(mount)
-            mount.start('p', 'sleep', '1000')
-            before = made_by(mount)
-            os.kill(getattr(mount, victim), signal.SIGKILL)
-            mount.wait()
-            if victim == 'keeper':
-                wait_until(lambda: not any(program_of(pid) for pid in mount.servers), what='the end of the server')
-                wait_until(lambda: not any(read(directory + '/cgroup.procs') for directory in made_by(mount)), what='nobody is left')
-                with Mount():
-                    same(made_by(mount), [])
-            wait_until(lambda: made_by(mount) == [], what=f'no group after the {victim} was killed')
-            assert before
-        finally:
-            mount.abandon()
+def a_mount_whose_keeper_is_killed_leaves_no_group_to_the_next():
+    """The groups of a keeper that was killed go when the next mount begins."""
+    mount = Mount()
+    mount.__enter__()
+    try:
+        need_trees(mount)
+        mount.start('p', 'sleep', '1000')
+        assert made_by(mount)
+        os.kill(mount.keeper, signal.SIGKILL)
+        mount.wait()
+        wait_until(lambda: not any(program_of(pid) for pid in mount.servers), what='the end of the server')
+        wait_until(lambda: not any(read(directory + '/cgroup.procs') for directory in made_by(mount)), what='nobody is left')
+        with Mount():
+            same(made_by(mount), [])
+    finally:
+        mount.abandon()
 
 
 @claim

@@ -95,6 +95,8 @@ unfit_mountpoints()
 	wait "$keeper" 2>/dev/null
 	keeper=
 	claim "killed, it leaves a mount that nobody answers" wait_until 10 no_marked
+	# A process that ends gives up its memory, and with it the mark, before its descriptors.
+	wait_until 10 is_stale
 	cannot_mount "a stale mountpoint" "$MP.*(stale|not connected)" "$MP"
 	claim "the sentence says how to take it away" contains "$err" "fusermount3 -u"
 	claim "that does it" fusermount3 -u "$MP"

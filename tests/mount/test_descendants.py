@@ -151,7 +151,7 @@ while True:
 '''], env='FORKS=all the time')
     mine = f'PROCFS_MP_ID={environment_of(int(value(path + "/pid")))["PROCFS_MP_ID"]}'.encode()
     value(path + '/wait')
-    assert bearers(mine)
+    wait_until(lambda: bearers(mine), what='one between two forks')
     write(path + '/ctl', 'kill tree')
     wait_until(lambda: not bearers(mine), what='nobody forks any more')
 

@@ -8,7 +8,7 @@ import stat
 import subprocess
 
 from harness import BINARY, Mount, Skip, claim, main, program_of
-from plain import Background, children_of, expect_errno, in_child, read, same, value, wait_until, write
+from plain import Background, children_of, errno_of, expect_errno, in_child, read, same, value, wait_until, write
 
 
 @claim
@@ -235,23 +235,6 @@ def a_child_has_the_limits_and_the_badness_of_whoever_mounted(mp):
         same(read(path + '/stdout'), subprocess.run(['cat', f'/proc/self/{file}'], capture_output=True, text=True).stdout)
 
 
-def badness_of(pid):
-    return read(f'/proc/{pid}/oom_score_adj').strip()
-
-
-@claim
-def when_memory_runs_out_the_keeper_is_the_last_that_is_killed():
-    """The keeper lowers its oom_score_adj; its server, its processes and a command have what the mount was started with."""
-    with Mount(prepare=lambda: write('/proc/self/oom_score_adj', '567')) as mp:
-        path = mp.make('runs', 'sleep', '1000')
-        write(path + '/ctl', 'start')
-        pid = value(path + '/pid')
-        if badness_of(mp.keeper) == '567':
-            raise Skip('nobody can lower it here')
-        assert badness_of(mp.keeper) in ('0', '-1000'), badness_of(mp.keeper)
-        same((badness_of(mp.server), badness_of(pid)), ('567', '567'))
-
-
 def soft_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
@@ -263,6 +246,44 @@ def the_keeper_has_as_many_descriptors_as_it_may_and_its_children_what_they_had(
         most = resource.prlimit(mp.keeper, resource.RLIMIT_NOFILE)[1]
         same(resource.prlimit(mp.keeper, resource.RLIMIT_NOFILE)[0], most)
         same(read(mp.run('limit', 'sh', ['-c', 'ulimit -Sn; ulimit -Hn']) + '/stdout').split()[0], '256')
+
+
+def badness(pid='self'):
+    return int(open(f'/proc/{pid}/oom_score_adj').read())
+
+
+def make_badness(number):
+    with open('/proc/self/oom_score_adj', 'w') as file:
+        file.write(str(number))
+
+
+def lowest_badness(number):
+    """Of who has this one: -1000 needs a capability, 0 nothing."""
+    make_badness(number)
+    for lowest in (-1000, 0):
+        if not errno_of(make_badness, lowest):
+            break
+    return badness()
+
+
+@claim
+def the_keeper_is_the_last_to_be_ended_for_lack_of_memory_and_nobody_inherits_that():
+    """The keeper's oom_score_adj is as low as it may be; the server and every process have what the mount was started with."""
+    expected = in_child(lambda: lowest_badness(300))
+    with Mount(prepare=lambda: make_badness(300)) as mp:
+        wait_until(lambda: badness(mp.keeper) == expected, what='the keeper is lowered')
+        same(badness(mp.server), 300)
+        for number in range(3):
+            same(read(mp.run(f'p{number}', 'cat', '/proc/self/oom_score_adj') + '/stdout'), '300\n')
+        path = mp.run('low', 'sh', ['-c', 'echo 0 > /proc/self/oom_score_adj'])
+        same(value(path + '/exitcode') == '0', in_child(lambda: lowest_badness(300)) <= 0)
+        if os.geteuid() == 0:
+            path = mp.run('other', 'cat', '/proc/self/oom_score_adj', user='65534')
+            same(read(path + '/stdout'), '300\n')
+        same((badness(mp.keeper), badness(mp.server)), (expected, 300))
+    ended = subprocess.run([BINARY, '--', 'cat', '/proc/self/oom_score_adj'], capture_output=True, text=True,
+                           preexec_fn=lambda: make_badness(300))
+    same((ended.returncode, ended.stdout), (0, '300\n'), ended.stderr)
 
 
 @claim

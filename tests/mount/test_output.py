@@ -247,6 +247,17 @@ def memory_is_given_back_while_it_runs_and_at_its_end(mount):
 
 
 @claim
+def what_a_process_leaves_behind_is_bounded_after_its_end_too(mount):
+    """Of each stream the newest are kept, whoever writes it and whenever."""
+    path = mount.run('a', 'sh', ['-c', '(while [ ! -e go ]; do sleep 0.01; done; head -c 50000000 /dev/zero; echo the end) &'],
+                     cwd=mount.base, output_max='1M')
+    same(value(path + '/state'), 'ended')
+    open(mount.base + '/go', 'w').close()
+    wait_until(lambda: read(path + '/stdout')[-8:] == 'the end\n')
+    wait_until(lambda: kept_memory(mount) <= 4 << 10, what='memory that is given back')
+
+
+@claim
 def a_reader_that_is_too_slow_misses_what_was_dropped_and_goes_on(mount):
     """Its next read begins at the first byte that is kept."""
     go = make_fifo(mount)
@@ -296,13 +307,13 @@ def truncation_after_a_cut_leaves_what_is_new(mount):
 
 @claim
 def output_max_is_a_number_of_bytes_settled_before_start(mount):
-    """K, M and G are units; it is shown in bytes; nonsense is EINVAL, a write after start EBUSY."""
+    """K, M, G and T are units; it is shown in bytes; nonsense is EINVAL, a write after start EBUSY."""
     path = mount.make('a', '/bin/true')
     same(value(path + '/output_max'), str(16 << 20))
-    for words, number in (('1', 1), ('2k', 2048), ('3M', 3 << 20), ('1G', 1 << 30), ('0', 0)):
+    for words, number in (('1', 1), ('2k', 2048), ('3M', 3 << 20), ('1G', 1 << 30), ('1T', 1 << 40), ('0', 0)):
         write(path + '/output_max', words + '\n')
         same(value(path + '/output_max'), str(number))
-    for words in ('\n', '-1', '1T', '1KK', 'x', '1 K', '9223372036854775808', '9999999999G', 'a\0'):
+    for words in ('\n', '-1', '1X', '1KK', 'x', '1 K', '9223372036854775808', '9999999999G', 'a\0'):
         expect_errno(errno.EINVAL, lambda words=words: write(path + '/output_max', words), 'not valid', error_file=path + '/error')
         same(value(path + '/output_max'), '0')
     write(path + '/ctl', 'start')

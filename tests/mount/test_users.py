@@ -2,73 +2,25 @@
 """Who may: whose rights a process has, who may look and write, and what stays secret. Only root can become other users."""
 import errno
 import fcntl
-import functools
 import os
-import pwd
 import re
 import resource
 import shutil
 import signal
 import stat
 import subprocess
-import sys
-import tempfile
 
 import harness
-from harness import MS_BIND, Mount, Skip, leave_mount_namespace, main, system_mount
+from harness import Mount, Skip
 from plain import (contains, errno_name, errno_of, exit_of, expect_errno, fork, in_child, read, same, value, wait_until,
                    write)
+from users import ALICE, BOB, DENIED, GROUP, NOBODYS, as_alice, as_bob, claim, main_for_users, user_mount
 
-ALICE, BOB, GROUP, NOBODYS = 12345, 65534, 4242, 54321  # the last one has no account
 CAP_SYS_NICE, CAP_SYS_RESOURCE = 23, 24
-DENIED = (errno.EACCES, errno.EPERM)
 SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'error', 'result')
 PUBLIC = ('pid', 'ppid', 'alive', 'exitcode', 'state', 'status', 'wait', 'target', 'args', 'name', 'daemon')
 WRITABLE = ('target', 'args', 'kwargs', 'name', 'daemon', 'authkey', 'run', 'env', 'cwd', 'umask', 'ctl', 'stdin',
             'user', 'nice', 'limits', 'stop_signal', 'stop_timeout', 'timeout')
-
-
-def claim(function):
-    """As harness.claim, for root."""
-    @functools.wraps(function)
-    def checked(*arguments):
-        if os.geteuid():
-            raise Skip('only root can become other users')
-        function(*arguments)
-    return harness.claim(checked)
-
-
-def open_machine_to_users():
-    """In a mount namespace of this test's own, so that the machine stays as it is: /dev/fuse for all, allow_other for all, and
-    an account for alice with a group."""
-    leave_mount_namespace()
-    place = tempfile.mkdtemp(prefix='procfs-mp-test-')
-    try:
-        os.mknod(place + '/fuse', stat.S_IFCHR | 0o666, os.makedev(10, 229))
-        os.chmod(place + '/fuse', 0o666)
-        if not os.access('/dev/fuse', os.W_OK) or os.stat('/dev/fuse').st_mode & 0o006 != 0o006:
-            system_mount(place + '/fuse', '/dev/fuse', flags=MS_BIND)
-        with open(place + '/fuse.conf', 'w') as file:
-            file.write('user_allow_other\n')
-        os.chmod(place + '/fuse.conf', 0o644)
-        for file, line in (('passwd', f'procfs-mp-alice:x:{ALICE}:{ALICE}::/:/bin/sh\n'),
-                           ('group', f'procfs-mp-group:x:{GROUP}:procfs-mp-alice\n')):
-            with open(f'/etc/{file}') as old, open(f'{place}/{file}', 'w') as new:
-                new.write(old.read() + line)
-            os.chmod(f'{place}/{file}', 0o644)
-            system_mount(f'{place}/{file}', f'/etc/{file}', flags=MS_BIND)
-        if os.path.exists('/etc/fuse.conf'):
-            system_mount(place + '/fuse.conf', '/etc/fuse.conf', flags=MS_BIND)
-    finally:
-        shutil.rmtree(place)
-
-
-def as_alice(function):
-    return in_child(function, ALICE, [GROUP])
-
-
-def as_bob(function):
-    return in_child(function, BOB)
 
 
 def start_as(user, mp, name, *words, **keywords):
@@ -426,8 +378,9 @@ def another_users_limits_are_what_that_user_could_get(mp):
 def a_tree_holds_nobody_who_only_says_so(mp):
     """An orphan's environment is believed only about a process of the same user."""
     path = mp.start('roots', 'sleep', '1000')
-    number = next(line for line in open(f"/proc/{value(path + '/pid')}/environ", 'rb').read().decode().split('\0')
-                  if line.startswith('PROCFS_MP_ID='))
+    environment = f"/proc/{value(path + '/pid')}/environ"
+    lines = wait_until(lambda: open(environment, 'rb').read(), what='its environment').decode().split('\0')
+    number = next(line for line in lines if line.startswith('PROCFS_MP_ID='))
     liar = as_alice(lambda: mp.start('liar', '/bin/sh', ['-c', f'{number} setsid setsid -f sh -c "echo \\$\\$; exec sleep 1000" & wait']))
     pid = int(wait_until(lambda: read(liar + '/stdout'), what='an orphan'))
     write(path + '/ctl', 'kill tree\njoin')
@@ -446,16 +399,6 @@ def state_of(pid):
         return open(f'/proc/{pid}/stat').read().rpartition(')')[2].split()[0]
     except OSError:
         return 'X'
-
-
-def user_mount(*options):
-    if not shutil.which('fusermount3'):
-        raise Skip('no fusermount3')
-    if not os.path.exists('/etc/fuse.conf'):
-        raise Skip('no /etc/fuse.conf')
-    if not any(entry.pw_uid == BOB for entry in pwd.getpwall()):
-        raise Skip(f'no account has the user id {BOB}, and fusermount3 wants one')
-    return Mount(*options, as_user=BOB, environment={'PATH': os.environ['PATH'], 'HOME': '/'})
 
 
 @claim
@@ -508,10 +451,4 @@ def a_users_mount_is_unmounted_with_fusermount():
         same(mp.wait(), 0, mp.messages())
 
 
-if os.geteuid() == 0:
-    try:
-        open_machine_to_users()
-    except OSError as reason:
-        print(f'TAP version 13\n1..0 # SKIP {reason}')
-        sys.exit(0)
-main('allow_other')
+main_for_users('allow_other')

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Memory that runs out, at each allocation of a life in turn, and a clock that jumps.
+
+Runs tests/faulty, the program with an allocator that fails and a clock that jumps on request.
+"""
+import errno
+import mmap
+import os
+import select
+import struct
+import tempfile
+
+from harness import Mount, Skip, claim, main
+from plain import SLOWNESS, Background, append, contains, errno_name, errno_of, read, same, value, wait_until, write
+
+FORMAT = '6q'  # struct faults of tests/faulty.c
+
+
+class Faults:
+    def __init__(self):
+        self.file = tempfile.NamedTemporaryFile(prefix='procfs-mp-test-')
+        os.truncate(self.file.name, struct.calcsize(FORMAT))
+        self.memory = mmap.mmap(self.file.fileno(), 0)
+
+    def arm(self, pid, before=0, count=0, clock=0, no_resend=0):
+        self.memory[:] = struct.pack(FORMAT, pid, before, count, 0, no_resend, clock)
+
+    def seen(self):
+        return struct.unpack(FORMAT, self.memory[:])[3]
+
+
+def faulty_mount(faults):
+    return Mount(environment={**os.environ, 'PROCFS_MP_FAULTS': faults.file.name})
+
+
+def persist(function, *arguments):
+    """Done again as long as there is no memory for it: then it succeeds as if nothing had been."""
+    result = []
+    codes = []
+
+    def tried():
+        codes.append(errno_of(lambda: result.append(function(*arguments))))
+        return codes[-1] != errno.ENOMEM
+    wait_until(tried, what=f'{function.__name__}{arguments} with memory')
+    same(errno_name(codes[-1]), 'success', f'{function.__name__}{arguments}, after {len(codes) - 1} times without memory')
+    return result[0]
+
+
+def configure(mp, path):
+    persist(write, path + '/target', 'sh')
+    persist(write, path + '/args', "-c 'cat; echo $A $0; echo e >&2; until echo r > $PROCFS_MP/self/result; do :; done 2>&-' first")
+    persist(append, path + '/args', ' second')
+    persist(write, path + '/kwargs', 'k=v')
+    persist(write, path + '/env', 'A=b\n-C\n')
+    persist(write, path + '/name', 'a name')
+    persist(write, path + '/authkey', '0' * 64)
+    persist(write, path + '/cwd', '/')
+    persist(write, path + '/stdin', 'in\n')
+    persist(write, path + '/limits', 'nofile 100:200')
+    persist(write, path + '/nice', '19')
+    persist(write, path + '/timeout', '1000')
+    persist(write, path + '/stop_signal', 'INT')
+    persist(write, path + '/restart', 'on-failure')
+    persist(write, path + '/ctl', 'umask 022\ndaemon 0\n')
+
+
+WAITING = ('wait', 'sentinel', 'output')
+
+
+def look(mp, path, ended):
+    for name in persist(os.listdir, path):
+        if name not in ('children', 'parent') and (ended or name not in WAITING):
+            persist(read, f'{path}/{name}')
+        persist(os.stat, f'{path}/{name}') if name != 'parent' else None
+    for name in ('status', 'status.json', 'active_children', 'help', 'error', 'ctl', 'clone'):
+        persist(read, mp(name))
+    events = persist(os.open, mp('events'), os.O_RDONLY)
+    persist(os.read, events, 4096)
+    os.close(events)
+
+
+def live(mp, path):
+    poll = select.poll()
+    sentinel = persist(os.open, path + '/sentinel', os.O_RDONLY)
+    poll.register(sentinel, select.POLLIN)
+    poll.poll(0)
+    persist(write, path + '/ctl', 'start')
+    persist(write, path + '/ctl', 'join')
+    assert poll.poll(20000), 'the sentinel'
+    os.close(sentinel)
+    same(persist(read, path + '/stdout'), 'in\nb first\n')
+    same(persist(read, path + '/stderr'), 'e\n')
+    same((persist(value, path + '/exitcode'), persist(value, path + '/state')), ('0', 'ended'))
+
+
+def others(mp):
+    persist(os.mknod, mp('locks/l'))
+    persist(os.listdir, mp('locks'))
+    persist(os.unlink, mp('locks/l'))
+    os.close(persist(os.open, mp('session'), os.O_RDONLY))
+    clone = persist(os.open, mp('clone'), os.O_RDWR)
+    name = persist(os.read, clone, 100).decode().strip()
+    persist(os.write, clone, b'target sleep\nargs 1000\nstdin_open 1\nstart\n')
+    os.close(clone)
+    persist(write, mp(name, 'stdin'), 'x')
+    persist(write, mp(name, 'ctl'), 'kill tree')
+    persist(write, mp('ctl'), 'join all 1000')
+    same(persist(value, mp(name, 'exitcode')), '-9')
+    persist(write, mp(name, 'ctl'), 'close')
+
+
+def life(mp):
+    path = mp('p')
+    persist(os.mkdir, path)
+    configure(mp, path)
+    look(mp, path, False)
+    live(mp, path)
+    look(mp, path, True)
+    persist(write, path + '/ctl', 'reset')
+    same(persist(value, path + '/state'), 'initial')
+    live(mp, path)
+    persist(os.rmdir, path)
+    others(mp)
+    same(persist(mp.names), [])
+
+
+def count_allocations(mp, faults):
+    faults.arm(mp.server)
+    life(mp)
+    if not faults.seen():
+        raise Skip('this is not tests/faulty, whose memory can run out')
+    return faults.seen()
+
+
+@claim(timeout=280)
+def an_allocation_that_fails_is_enomem_or_nothing_and_changes_nothing():
+    """Without memory a call is ENOMEM or succeeds; done again it succeeds as if nothing had been; the server lives."""
+    faults = Faults()
+    with faulty_mount(faults) as mp:
+        life(mp)
+        allocations = count_allocations(mp, faults)
+        for number in range(0, allocations + 20, int(SLOWNESS)):
+            faults.arm(mp.server, number, 1)
+            try:
+                life(mp)
+            except BaseException:
+                print(f'# allocation {number} of {allocations}', flush=True)
+                raise
+            assert mp.healthy(), f'the server died of allocation {number}'
+        faults.arm(0)
+
+
+@claim(timeout=280)
+def memory_that_is_gone_for_long_is_survived():
+    """While there is no memory at all every call is ENOMEM or succeeds, and after that all is as it was."""
+    faults = Faults()
+    with faulty_mount(faults) as mp:
+        allocations = count_allocations(mp, faults)
+        for number in range(0, allocations, 7):
+            faults.arm(mp.server, number, 12)
+            life(mp)
+            assert mp.healthy(), f'the server died of allocation {number}'
+        faults.arm(0)
+
+
+@claim(timeout=120)
+def a_keeper_without_memory_fails_a_start_and_nothing_else():
+    """start is ENOMEM, and succeeds when it is done again."""
+    faults = Faults()
+
+    def start(name):
+        path = persist(mp.make, name, 'echo', 'x')
+        persist(write, path + '/ctl', 'start\njoin')
+        same(read(path + '/stdout'), 'x\n')
+        os.rmdir(path)
+    with faulty_mount(faults) as mp:
+        start('before')
+        faults.arm(mp.keeper)
+        start('counted')
+        if not faults.seen():
+            raise Skip('this is not tests/faulty, whose memory can run out')
+        for number in range(faults.seen() + 3):
+            faults.arm(mp.keeper, number, 1)
+            start(f'p{number}')
+        faults.arm(0)
+
+
+DAY = 86400
+
+
+@claim
+def no_deadline_follows_the_time_of_day():
+    """A clock that is set brings no timeout nearer and puts none off."""
+    faults = Faults()
+    with faulty_mount(faults) as mp:
+        long = mp.start('long', 'sleep', '1000', timeout='1000', stop_timeout='1000')
+        for number, jump in enumerate((DAY, -DAY)):
+            path = mp.make(f'short{number}', 'sh', ['-c', 'trap "" TERM; while :; do sleep 1; done'], timeout='1.5', stop_timeout='0.5')
+            write(path + '/ctl', 'start')
+            faults.arm(0, clock=jump)
+            same(errno_of(write, path + '/ctl', 'join 0.5'), errno.ETIME)
+            write(path + '/ctl', 'join')
+            same(value(path + '/exitcode'), '-9')
+            contains(read(path + '/status'), 'timed_out: 1')
+            same(value(long + '/state'), 'running')
+            again = mp.run(f'again{number}', 'false', restart='no')
+            same((value(again + '/exitcode'), value(again + '/started')[:4] > '2000'), ('1', True))
+        faults.arm(0)
+        write(long + '/ctl', 'kill\njoin')
+
+
+@claim
+def where_the_kernel_cannot_ask_again_whoever_waits_is_interrupted():
+    """A kernel without FUSE_NOTIFY_RESEND gets the best that is possible: nobody hangs, and asking again goes on."""
+    faults = Faults()
+    faults.arm(0, no_resend=1)
+    with faulty_mount(faults) as mp:
+        path = mp.start('p', 'sleep', '1000')
+        waits = [Background(os.write, os.open(file, os.O_WRONLY), line) for file, line in
+                 ((path + '/ctl', b'join'), (mp('ctl'), b'join p'))]
+        waits += [Background(os.read, os.open(path + file, os.O_RDONLY), 100) for file in ('/wait', '/output')]
+        wait_until(lambda: mp.pending() >= 4, what='four who wait')
+        mp.kill_server()
+        # Python itself asks again after EINTR.
+        write(path + '/ctl', 'terminate')
+        same([one.result() for one in waits], [4, 6, b'-15\n', b''])
+        same(value(path + '/exitcode'), '-15')
+        contains(mp.messages(), 'whoever waits for an answer is interrupted')
+
+
+main()

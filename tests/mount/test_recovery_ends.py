@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""The server is killed while the mount ends, while there are users, again and again; and what happens when no other can follow."""
+import errno
+import os
+import resource
+import signal
+import time
+
+import harness
+from harness import SLOWNESS, Mount, claim, main
+from plain import (Background, comment, contains, errno_of, exists, expect_errno, fork, exit_of, in_child, read, same, value,
+                   wait_until, write)
+
+GONE = (errno.ENOTCONN, errno.ECONNABORTED)
+GAVE_UP = 'which happens too often: no other is started'
+
+
+class Given:
+    """A mount whose end is the claim's own to look at; it is taken away all the same."""
+
+    def __init__(self, mount):
+        self.mount = mount
+
+    def __enter__(self):
+        return self.mount.__enter__()
+
+    def __exit__(self, *_):
+        self.mount.abandon()
+
+
+def blocked(mp, *calls):
+    before = mp.idle()
+    threads = [Background(*call) for call in calls]
+    wait_until(lambda: mp.pending() >= before + len(calls), what=f'{len(calls)} requests that wait')
+    return threads
+
+
+@claim
+def a_kill_right_after_a_kill_is_survived(mp):
+    """A server that is killed before it has answered anything is followed too, when the next one can work."""
+    path = mp.start('p', 'sleep', '1000')
+    join, = blocked(mp, (write, path + '/ctl', 'join'))
+    for _ in range(5):
+        mp.kill_server()
+        mp.kill_server()
+        same((value(path + '/alive'), join.is_alive()), ('1', True))
+    write(path + '/ctl', 'kill')
+    join.result()
+
+
+@claim
+def many_kills_are_no_fault_of_the_server(mp):
+    """A kill says nothing against a server that worked: any number is survived."""
+    path = mp.start('p', 'sleep', '1000')
+    for _ in range(25):
+        mp.kill_server()
+        same(value(path + '/alive'), '1')
+
+
+@claim
+def a_stopped_server_that_is_killed_is_followed(mp):
+    """What was asked of a server that hung is answered by the next."""
+    path = mp.make('p', 'true')
+    os.kill(mp.server, signal.SIGSTOP)
+    before = mp.pending()
+    threads = [Background(write, path + '/ctl', 'start\njoin'), Background(os.mkdir, mp('made')),
+               Background(read, mp('version'))]
+    wait_until(lambda: mp.pending() > before)
+    mp.kill_server()
+    for thread in threads:
+        thread.result()
+    same((value(path + '/exitcode'), os.path.isdir(mp('made'))), ('0', True))
+
+
+@claim
+def a_launch_that_fails_after_the_kill_tells_the_same_sentence(mp):
+    """exec failed: its own errno and a sentence that names the path, also when the server that sent the launch is gone."""
+    with Mount() as other:
+        cases = {'target': ('target', other('nothing')), 'cwd': ('cwd', other('nowhere')),
+                 'stdout': ('stdout_to', other('no', 'x'))}
+
+        def start(name):
+            path = mp.make(name, 'true')
+            file, text = cases[name.rstrip('0')]
+            write(f'{path}/{file}', text)
+            return errno_of(write, path + '/ctl', 'start')
+        expected = {name: (start(name), read(mp(name, 'error'))) for name in cases}
+        before = other.idle()
+        os.kill(other.server, signal.SIGSTOP)
+        try:
+            starts = {name: Background(start, name + '0') for name in cases}
+            wait_until(lambda: other.pending() > before, what='a launch that hangs')
+            mp.kill_server()
+            read(mp('version'))
+        finally:
+            os.kill(other.server, signal.SIGCONT)
+        same({name: (starts[name].result(), read(mp(name + '0', 'error'))) for name in cases}, expected)
+
+
+@claim
+def the_log_says_what_happened(mp):
+    """A server that died is told of, with the signal and the time that it took."""
+    mp.kill_server(signal.SIGSEGV)
+    read(mp('version'))
+    wait_until(lambda: 'was killed by signal 11 (Segmentation fault); another one has taken over after' in mp.messages())
+
+
+@claim(timeout=150)
+def a_thousand_processes_are_taken_over_quickly(mp):
+    """The keeper restarts it within 50 ms at 1,000 processes: how long it took is only told, and every process runs on."""
+    count = 1000 if SLOWNESS == 1 else 100
+    for _ in range(count):
+        write(mp('clone'), b'target sleep\nargs 1000\nstart', os.O_WRONLY)
+    pids = {name: value(mp(name, 'pid')) for name in mp.names()}
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        os.kill(mp.server, signal.SIGKILL)
+        read(mp('version'))
+        times.append((time.monotonic() - began) * 1000)
+        mp.server = mp.find_server()
+        mp.servers = [mp.server]
+    comment(f'{count} processes: from the kill to the first answer ' + ', '.join(f'{time:.0f}' for time in times) + ' ms')
+    same((len(pids), {name: value(mp(name, 'pid')) for name in mp.names()}), (count, pids))
+    write(mp('ctl'), 'kill all\njoin all')
+
+
+def no_core(mp):
+    for pid in (mp.keeper, mp.server):
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+
+
+@claim
+def a_server_that_dies_of_its_own_fault_too_often_ends_the_mount():
+    """The keeper gives up with a clear message and ends requests with an error; no process is left behind."""
+    with Given(Mount()) as mp:
+        no_core(mp)
+        path = mp.start('p', 'sleep', '1000')
+        pid = int(value(path + '/pid'))
+        join, wait = blocked(mp, (write, path + '/ctl', 'join'), (read, path + '/wait'))
+        for _ in range(4):
+            mp.kill_server(signal.SIGSEGV)
+            read(mp('version'))
+            same((join.is_alive(), wait.is_alive()), (True, True))
+        os.kill(mp.server, signal.SIGSEGV)
+        expect_errno(GONE, join.result)
+        expect_errno(GONE, wait.result)
+        same(mp.wait(), 1)
+        wait_until(lambda: not exists(pid), what='its process has ended')
+        contains(mp.messages(), 'was killed by signal 11', GAVE_UP)
+        same(mp.find_minor(), None, 'still mounted')
+
+
+@claim
+def unmounting_goes_on_when_the_server_is_killed_meanwhile():
+    """When the mount ends its daemonic processes are terminated and the others are joined, by whichever server there is."""
+    for ending in ('umount', signal.SIGTERM):
+        with Mount(ending=ending) as mp:
+            go = mp.base + '/go'
+            waited = mp.start('waited', 'sh', ['-c', f'until [ -e {go} ]; do sleep 0.01; done; echo done > {go}'])
+            daemon = mp.start('daemon', 'sleep', '1000', daemon='1')
+            pids = [int(value(path + '/pid')) for path in (waited, daemon)]
+            mp.end()
+            wait_until(lambda: not exists(pids[1]), what='the end of the daemonic process')
+            for _ in range(2):
+                mp.kill_server()
+            same((exists(pids[0]), mp.process.poll()), (True, None), 'the other is waited for')
+            os.close(os.open(go, os.O_WRONLY | os.O_CREAT))
+            same(mp.wait(), 0)
+            same(open(go).read(), 'done\n')
+
+
+@claim
+def a_signal_that_the_dead_server_was_told_of_is_not_lost():
+    """SIGTERM to the mount ends the mount, also when the server is killed at the same moment."""
+    for number in range(10):
+        with Mount() as mp:
+            pid = int(value(mp.start('daemon', 'sleep', '1000', daemon='1') + '/pid'))
+            os.kill(mp.server, signal.SIGSTOP)
+            os.kill(mp.keeper, signal.SIGTERM)
+            time.sleep(0.005 * number)
+            os.kill(mp.server, signal.SIGKILL)
+            same(mp.wait(), 0)
+            same(exists(pid), False)
+
+
+@claim
+def the_end_of_a_command_is_the_end_of_its_mount():
+    """-- COMMAND: its exit status is the mount's, also after its server was killed; $PROCFS_MP works for it."""
+    for early in (False, True):
+        with Given(Mount(command=['sh', '-c', 'until [ -e go ]; do sleep 0.01; done; mkdir $PROCFS_MP/p && exit 7'])) as mp:
+            if early:
+                os.kill(mp.server, signal.SIGSTOP)
+            mp.kill_server()
+            os.mkdir(mp('before'))
+            os.close(os.open(mp.base + '/go', os.O_WRONLY | os.O_CREAT))
+            same(mp.wait(), 7)
+            same(mp.leftovers(), {})
+
+
+@claim
+def a_command_that_ends_while_there_is_no_server_ends_its_mount():
+    """-- COMMAND: its end is not lost."""
+    with Given(Mount(command=['sh', '-c', 'until [ -e go ]; do sleep 0.01; done; exit 9'])) as mp:
+        daemon = int(value(mp.start('daemon', 'sleep', '1000', daemon='1') + '/pid'))
+        os.kill(mp.server, signal.SIGSTOP)
+        os.close(os.open(mp.base + '/go', os.O_WRONLY | os.O_CREAT))
+        os.kill(mp.server, signal.SIGKILL)
+        same((mp.wait(), exists(daemon)), (9, False))
+
+
+@claim
+def each_user_finds_their_own_again():
+    """Owners, what is secret, and as whom a process runs are as before."""
+    if os.geteuid():
+        raise harness.Skip('only root can become other users')
+    alice, bob = 12345, 65534
+    with Mount('allow_other') as mp:
+        def make(name):
+            os.mkdir(mp(name))
+            write(mp(name, 'target'), 'id')
+            write(mp(name, 'args'), '-u')
+            write(mp(name, 'env'), f'NAME={name}')
+        for name, user in (('alices', alice), ('bobs', bob)):
+            in_child(lambda: make(name), user)
+        mp.kill_server()
+        same([os.stat(mp(name)).st_uid for name in ('alices', 'bobs')], [alice, bob])
+        expect_errno((errno.EACCES, errno.EPERM), lambda: in_child(lambda: read(mp('alices', 'env')), bob))
+        expect_errno((errno.EACCES, errno.EPERM), lambda: in_child(lambda: write(mp('alices', 'ctl'), 'start'), bob))
+        for name, user in (('alices', alice), ('bobs', bob)):
+            in_child(lambda: write(mp(name, 'ctl'), 'start'), user)
+            mp.kill_server()
+            same(in_child(lambda: (value(mp(name, 'wait')), read(mp(name, 'stdout'))), user), ['0', f'{user}\n'])
+            same(in_child(lambda: value(mp(name, 'env')), user), f'NAME={name}')
+            in_child(lambda: os.rmdir(mp(name)), user)
+
+
+@claim
+def a_shell_that_was_interrupted_goes_on_with_its_join(mp):
+    """A join's deadline is kept by its open, also for a write that is sent again to another server."""
+    path = mp.start('p', 'sleep', '1000')
+
+    def call():
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.siginterrupt(signal.SIGUSR1, True)
+        return errno_of(write, path + '/ctl', 'join 0.5')
+    began = time.monotonic()
+    before = mp.idle()
+    child = fork(call)
+    wait_until(lambda: mp.pending() > before)
+    mp.kill_server()
+    os.kill(child, signal.SIGUSR1)
+    mp.kill_server()
+    same(exit_of(child), errno.ETIME)
+    assert time.monotonic() - began >= 0.5
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Nobody fills a mount for all: how many processes, locks, bytes and descriptors one user may have."""
+import errno
+import os
+import resource
+import signal
+import subprocess
+
+import harness
+from harness import Mount
+from plain import (Background, append, contains, errno_of, exit_of, expect_errno, read, read_bytes, same, value, wait_until, write,
+                   write_all)
+from users import ALICE, as_alice, as_bob, claim, fork_as, main_for_users
+
+MANY = 200  # of each other thing, in a mount with small limits
+
+
+def write_as_alice(path, data):
+    as_alice(lambda: write_all(path, data))
+
+
+@claim
+def one_user_has_no_more_processes_than_max_processes(mp):
+    """-o max_processes: EDQUOT with a sentence in the root's error; nobody else is touched by it."""
+    with Mount('allow_other', 'max_processes=3') as mp:
+        as_alice(lambda: [mp.make(f'p{number}') for number in range(3)])
+        for make in (lambda: os.mkdir(mp('p3')), lambda: write(mp('clone'), 'target true\nstart')):
+            expect_errno(errno.EDQUOT, lambda: as_alice(make))
+            contains(as_alice(lambda: read(mp('error'))), '3 processes', 'max_processes')
+        same(sorted(mp.names()), ['p0', 'p1', 'p2'])
+        same(as_bob(lambda: read(mp('error'))), '')
+        same(value(as_bob(lambda: mp.run('bobs', 'true')) + '/exitcode'), '0')
+        as_alice(lambda: os.rmdir(mp('p0')))
+        as_alice(lambda: mp.run('again', 'true'))
+        same(as_alice(lambda: read(mp('error'))), '')
+        write(mp('p1', 'ctl'), 'close')
+        as_alice(lambda: mp.make('once more'))
+
+
+@claim
+def the_superuser_and_who_mounted_have_no_such_limit(mp):
+    """max_processes and max_bytes hold for the other users."""
+    with Mount('allow_other', 'max_processes=0', 'max_bytes=0') as mp:
+        for number in range(10):
+            mp.run(f'p{number}', 'true', stdin='x' * 10000)
+        expect_errno(errno.EDQUOT, lambda: as_alice(lambda: os.mkdir(mp('none'))))
+        same(as_alice(lambda: value(mp('p0', 'exitcode'))), '0')
+
+
+@claim
+def one_user_has_no_more_bytes_than_max_bytes(mp):
+    """-o max_bytes: a write that would be above is EDQUOT with a sentence in error, and the value is what it was."""
+    with Mount('allow_other', 'max_bytes=100K') as mp:
+        path = as_alice(lambda: mp.make('p', 'true', stdin='former'))
+        for file in ('run', 'env', 'stdin', 'kwargs'):
+            data = 'a=' + 'x' * 110000
+            expect_errno(errno.EDQUOT, lambda: write_as_alice(f'{path}/{file}', data), 'max_bytes', str(100 << 10),
+                         error_file=path + '/error')
+        same((read(path + '/run'), read(path + '/env')), ('', ''))
+        write_as_alice(path + '/run', '#' * 40000)
+        same(len(read(path + '/run')), 40000)
+        expect_errno(errno.EDQUOT, lambda: write_as_alice(path + '/run', '#' * 110000))
+        same(len(read(path + '/run')), 40000, 'a refused write leaves its value as it was, also when its > had emptied it')
+        other = as_alice(lambda: mp.make('q'))
+        expect_errno(errno.EDQUOT, lambda: write_as_alice(other + '/run', '#' * 80000))
+        same(value(as_bob(lambda: mp.run('bobs', 'true', stdin='x' * 50000)) + '/exitcode'), '0')
+        write_as_alice(path + '/run', '')
+        write_as_alice(other + '/run', '#' * 80000)
+        as_alice(lambda: os.rmdir(other))
+        write_as_alice(path + '/run', '#' * 80000)
+
+
+@claim
+def what_the_superuser_writes_into_a_users_directory_that_user_pays(mp):
+    """The owner pays, whoever wrote it."""
+    with Mount('allow_other', 'max_bytes=100K') as mp:
+        path = as_alice(lambda: mp.make('p', 'true'))
+        expect_errno(errno.EDQUOT, lambda: write(path + '/run', '#' * 110000))
+        write(path + '/run', '#' * 60000)
+        expect_errno(errno.EDQUOT, lambda: as_alice(lambda: append(path + '/stdin', 'x' * 60000)))
+
+
+@claim
+def captured_output_above_max_bytes_loses_its_oldest(mp):
+    """Of output the newest is kept, and all that is kept of one user is no more than max_bytes."""
+    with Mount('allow_other', 'max_bytes=1M') as mp:
+        words = ['-c', 'head -c 5000000 /dev/zero; echo the end']
+        for number in range(3):
+            path = as_alice(lambda: mp.run(f'p{number}', 'sh', words))
+            same(value(path + '/exitcode'), '0')
+            wait_until(lambda: read_bytes(path + '/stdout')[-8:] in (b'the end\n', b'') or None)
+
+        def kept():
+            return sum(len(read_bytes(mp(name, 'stdout'))) for name in mp.names())
+        wait_until(lambda: kept() <= 1 << 20, what='an output that is cut')
+        contains(read_bytes(mp('p0', 'stdout')).decode(), 'the end')
+        same(as_bob(lambda: len(read_bytes(mp.run('bobs', 'head', '-c 500000 /dev/zero') + '/stdout'))), 500000)
+        as_alice(lambda: os.rmdir(mp('p0')))
+        same(as_alice(lambda: len(read_bytes(mp.run('again', 'head', '-c 100000 /dev/zero') + '/stdout'))), 100000)
+
+
+@claim
+def what_open_files_keep_counts_too(mp):
+    """A value that an open file goes on reading is kept for it."""
+    with Mount('allow_other', 'max_bytes=200K') as mp:
+        path = as_alice(lambda: mp.make('p', run='#' * 60000))
+
+        def open_many():
+            files, codes = [], []
+            for _ in range(MANY):
+                files.append(os.open(path + '/run', os.O_RDONLY))
+                codes.append(errno_of(os.read, files[-1], 1))
+            return codes
+        codes = as_alice(open_many)
+        same((codes[0], codes[-1], set(codes)), (0, errno.EDQUOT, {0, errno.EDQUOT}))
+        mp.idle()
+        same(as_alice(lambda: len(read(path + '/run'))), 60000)
+
+
+@claim
+def what_waits_to_be_read_counts_too(mp):
+    """A write that waits is kept meanwhile, and counts for who wrote it."""
+    with Mount('allow_other', 'max_bytes=500K') as mp:
+        path = as_alice(lambda: mp.start('p', 'sleep', '1000', stdin_open='1'))
+
+        def fill():
+            calls = [Background(write, path + '/stdin', 'x' * 100000) for _ in range(20)]
+            wait_until(lambda: sum(not call.is_alive() for call in calls) >= 10, what='writes that are refused')
+            refused = {errno_of(call.result) for call in calls if not call.is_alive()}
+            verbs = [errno_of(write, path + '/ctl', words) for words in ('join 0.01\n' + '\n' * 60000, 'kill', 'join')]
+            return [list(refused), verbs]
+        same(as_alice(fill), [[errno.EDQUOT], [errno.EDQUOT, 0, 0]])
+        same(as_bob(lambda: errno_of(mp.run, 'bobs', 'true')), 0)
+        wait_until(lambda: as_alice(lambda: errno_of(write, path + '/run', 'x' * 300000)) != errno.EDQUOT)
+
+
+@claim
+def one_user_has_no_more_descriptors_than_a_quarter_of_the_servers(mp):
+    """Each output and input that is kept is an open file of the server; of those one user has a quarter at most."""
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))
+    with Mount('allow_other', prepare=few) as mp:
+        def fill():
+            for number in range(MANY):
+                code = errno_of(mp.run, f'p{number}', 'sh', ['-c', 'echo x; echo x >&2'])
+                if code:
+                    return [number, code, read(mp(f'p{number}', 'error'))]
+            return []
+        number, code, sentence = as_alice(fill)
+        same(code, errno.EDQUOT)
+        contains(sentence, 'as many as one user may have')
+        assert 40 <= number <= 50, number
+        same(value(as_bob(lambda: mp.run('bobs', 'sh', ['-c', 'echo x'])) + '/exitcode'), '0')
+        as_alice(lambda: os.rmdir(mp('p0')))
+        as_alice(lambda: write(mp(f'p{number}', 'ctl'), 'start\njoin'))
+
+
+@claim
+def ended_processes_that_were_silent_do_not_use_up_a_users_descriptors(mp):
+    """A stream that is empty after the end keeps no descriptor where its owner has many."""
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))
+    with Mount('allow_other', prepare=few) as mp:
+        as_alice(lambda: [mp.run(f'p{number}', 'true') and None for number in range(MANY)])
+
+
+@claim
+def programs_that_hold_session_count_too(mp):
+    """session: the server holds a descriptor for each program that has it open."""
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    with Mount('allow_other', prepare=few) as mp:
+        def hold():
+            first, second = os.pipe()
+            codes = []
+            for _ in range(40):
+                answer, answers = os.pipe()
+                if not os.fork():
+                    os.close(second)
+                    os.write(answers, bytes([errno_of(os.open, mp('session'), os.O_RDONLY)]))
+                    os.read(first, 1)
+                    os._exit(0)
+                codes.append(os.read(answer, 1)[0])
+            os.close(second)
+            for _ in codes:
+                os.wait()
+            return codes
+        codes = as_alice(hold)
+        same((codes[:20], codes[30:]), ([0] * 20, [errno.EDQUOT] * 10))
+        as_bob(lambda: os.close(os.open(mp('session'), os.O_RDONLY)))
+        wait_until(lambda: as_alice(lambda: errno_of(lambda: os.close(os.open(mp('session'), os.O_RDONLY)))) == 0)
+
+
+@claim
+def one_user_has_no_more_locks_than_a_quarter_of_all(mp):
+    """locks/ cannot be filled by one user."""
+    def fill():
+        number = 0
+        while not (code := errno_of(os.mknod, mp('locks', f'alice{number}'))):
+            number += 1
+        return [number, code, read(mp('error'))]
+    number, code, sentence = as_alice(fill)
+    same((number, code), (16384, errno.EDQUOT))
+    contains(sentence, 'locks')
+    as_bob(lambda: os.mknod(mp('locks/bobs')))
+    os.unlink(mp('locks/bobs'))
+    as_alice(lambda: [os.unlink(mp('locks', f'alice{number}')) for number in range(16384)] and None)
+    as_alice(lambda: os.mknod(mp('locks/alice')))
+    os.unlink(mp('locks/alice'))
+
+
+@claim
+def limits_that_are_none_are_refused_at_the_mount(mp):
+    """max_processes=N and max_bytes=SIZE take numbers; the sentence quotes what was given."""
+    for option in ('max_processes=many', 'max_bytes=1X', 'max_bytes=', 'max_processes=-1', 'max_bytes=99999999999999999999'):
+        ended = subprocess.run([harness.BINARY, '-o', option, mp.base], capture_output=True, text=True)
+        same(ended.returncode, 2)
+        contains(ended.stderr, option)
+
+
+@claim
+def one_user_who_hammers_does_not_starve_another(mp):
+    """Requests are answered in turn: whoever asks much waits for its own answers."""
+    path = as_alice(lambda: mp.make('hammered', 'true'))
+
+    def hammer():
+        while True:
+            os.listdir(mp.path)
+            read(path + '/status')
+            read(mp('status.json'))
+            errno_of(write, path + '/ctl', 'start')
+            errno_of(write, path + '/ctl', 'reset')
+    hammers = [fork_as(ALICE, hammer) for _ in range(8)]
+    try:
+        for number in range(20):
+            same(as_bob(lambda: value(mp.run(f'bobs{number}', 'true') + '/exitcode')), '0')
+    finally:
+        for pid in hammers:
+            os.kill(pid, signal.SIGKILL)
+        same({exit_of(pid) for pid in hammers}, {-9})
+
+
+main_for_users('allow_other')

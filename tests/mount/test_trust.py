@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Nobody in: what one user tries against another's processes, each by another way. README.md says who is trusted with what."""
+import errno
+import os
+import resource
+import shutil
+import signal
+
+import harness
+from plain import (contains, errno_of, exit_of, expect_errno, in_child, read, same, value, wait_until, write)
+from users import ALICE, BOB, DENIED, as_alice, as_bob, claim, fork_as, main_for_users, user_mount
+
+ROUNDS = 12
+
+
+@claim
+def verbs_for_many_reach_ones_own_alone(mp):
+    """all and globs mean the processes that the writer may control; another's by its name is EACCES."""
+    hers = as_alice(lambda: mp.start('hers', 'sleep', '1000'))
+    his = as_bob(lambda: mp.start('his', 'sleep', '1000'))
+    as_bob(lambda: write(mp('ctl'), 'kill all\njoin all 20'))
+    same((value(his + '/exitcode'), value(hers + '/state')), ('-9', 'running'))
+    for verb in ('kill hers', 'join hers', 'kill h*s hers'):
+        expect_errno(DENIED, lambda: as_bob(lambda: write(mp('ctl'), verb)))
+    expect_errno(errno.ENOENT, lambda: as_bob(lambda: write(mp('ctl'), 'kill her*')))
+    same(value(hers + '/state'), 'running')
+
+
+@claim
+def a_set_user_id_program_gives_no_rights_away(mp):
+    """no_new_privs: for every user but the mount's own."""
+    program = mp.base + '/id'
+    shutil.copy('/usr/bin/id', program)
+    os.chmod(program, 0o4755)
+    same(read(as_alice(lambda: mp.run('hers', program, '-u')) + '/stdout'), f'{ALICE}\n')
+    same(read(mp.run('chosen', program, '-u', user=str(ALICE)) + '/stdout'), f'{ALICE}\n')
+    same(read(mp.run('roots', program, '-u') + '/stdout'), '0\n')
+
+
+@claim
+def what_one_user_has_in_env_reaches_no_other_and_no_name_of_the_mount(mp):
+    """env is its process's: PROCFS_MP and PROCFS_MP_ID stay the mount's, and LD_PRELOAD is nobody else's."""
+    lie = 'LD_PRELOAD=/no/such.so\nPROCFS_MP=/elsewhere\nPROCFS_MP_ID=1\nPATH=/nowhere:/usr/bin:/bin\n'
+    path = as_alice(lambda: mp.run('liar', 'env', env=lie))
+    lines = read(path + '/stdout').splitlines()
+    same([line for line in lines if line.startswith('PROCFS_MP=')], [f'PROCFS_MP={mp.path}'])
+    same([line for line in lines if line.startswith('PROCFS_MP_ID=')] == ['PROCFS_MP_ID=1'], False)
+    for user in (as_bob, in_child):
+        text = read(user(lambda: mp.run(f'other{os.getpid()}', 'env')) + '/stdout')
+        assert '/no/such.so' not in text and '/nowhere' not in text, text
+    for pid in (mp.keeper, mp.server):
+        assert b'/no/such.so' not in open(f'/proc/{pid}/environ', 'rb').read()
+
+
+@claim
+def cwd_and_redirections_lead_nowhere_that_their_user_may_not_go(mp):
+    """cwd, target and redirections are opened by the child after it has become its user, through links as well."""
+    place = mp.base + '/private'
+    os.mkdir(place, 0o700)
+    with open(place + '/file', 'w') as file:
+        file.write('secret')
+    public = mp.base + '/public'
+    os.mkdir(public)
+    os.chmod(public, 0o777)
+    as_alice(lambda: [os.symlink(place, public + '/door'), os.symlink(place + '/file', public + '/window')] and None)
+    for number, files in enumerate(({'cwd': public + '/door'}, {'stdout_to': public + '/window'}, {'stdout_to': place + '/new'},
+                                    {'stderr_to': public + '/door/new'}, {'target': public + '/door/file'})):
+        path = as_alice(lambda: mp.make(f'p{number}', **{'target': 'true', **files}))
+        for user in (as_alice, in_child):
+            expect_errno(errno.EACCES, lambda: user(lambda: write(path + '/ctl', 'start')), error_file=path + '/error')
+        same(value(path + '/state'), 'initial')
+    same((os.listdir(place), open(place + '/file').read()), (['file'], 'secret'))
+    expect_errno(errno.EPERM, lambda: as_alice(lambda: os.symlink('/etc/passwd', mp('link'))))
+    expect_errno(DENIED, lambda: as_bob(lambda: os.rename(path, mp('mine'))))
+
+
+@claim
+def a_result_opened_before_another_user_was_chosen_is_not_read_after(mp):
+    """result is secret to all but its owner and the user that its process runs as now."""
+    path = mp.make('p', 'sh', ['-c', 'echo "$(id -u)" > $PROCFS_MP/self/result; exec sleep 1000'], user=str(ALICE))
+    ready, told = os.pipe()
+    go, start = os.pipe()
+
+    def hold():
+        descriptor = os.open(path + '/result', os.O_RDONLY)
+        os.write(told, b'x')
+        os.read(go, 1)
+        return {errno.EACCES: 1}.get(errno_of(os.pread, descriptor, 100, 0), 2)
+    write(path + '/ctl', 'start')
+    pid = fork_as(ALICE, hold)
+    os.read(ready, 1)
+    write(path + '/ctl', f'kill\njoin\nreset\nuser {BOB}\nstart')
+    wait_until(lambda: read(path + '/result') == f'{BOB}\n')
+    os.write(start, b'x')
+    same(exit_of(pid), 1)
+    same(as_bob(lambda: read(path + '/result')), f'{BOB}\n')
+    for descriptor in (ready, told, go, start):
+        os.close(descriptor)
+
+
+@claim
+def a_process_of_another_cannot_be_reached_through_proc(mp):
+    """Its memory, descriptors and environment are its user's, and between clone and exec nobody's."""
+    path = as_alice(lambda: mp.start('hers', 'sleep', '1000', env='SECRET=1'))
+    pid = value(path + '/pid')
+    for file in ('environ', 'fd/1', 'mem', 'cwd'):
+        expect_errno(DENIED, lambda: as_bob(lambda: os.close(os.open(f'/proc/{pid}/{file}', os.O_RDONLY))))
+    for kept in (mp.keeper, mp.server):
+        for user in (as_alice, as_bob):
+            expect_errno(DENIED, lambda: user(lambda: os.listdir(f'/proc/{kept}/fd')))
+            expect_errno(errno.EPERM, lambda: user(lambda: os.kill(kept, signal.SIGTERM)))
+
+
+@claim
+def users_who_race_for_the_same_names_run_their_own_words_as_themselves(mp):
+    """A directory belongs to whoever made it, at every moment; nothing between mkdir, start and rmdir lets another in."""
+    def race(uid):
+        ran = 0
+        while ran < ROUNDS:
+            path = mp(f'name{ran % 3}')
+            if errno_of(os.mkdir, path):
+                for data in ('kill', 'run true', 'start'):
+                    assert errno_of(write, path + '/ctl', data) != 0, data
+                assert errno_of(os.rmdir, path) != 0
+                continue
+            write(path + '/ctl', 'run id -u\nstart\njoin')
+            assert read(path + '/stdout') == f'{uid}\n', read(path + '/stdout')
+            assert os.stat(path).st_uid == uid
+            os.rmdir(path)
+            ran += 1
+        return 0
+    pids = [fork_as(uid, lambda: race(uid)) for uid in (ALICE, BOB)]
+    same([exit_of(pid) for pid in pids], [0] * 2)
+
+
+@claim
+def names_that_look_like_something_else_stay_names(mp):
+    """A name is one directory in the root, and one word in every list."""
+    for name in ('..', '.', 'a/b', 'x' * 256):
+        assert errno_of(lambda: as_alice(lambda: os.mkdir(f'{mp.path}/{name}'))) != 0, name
+    for name in ('status', 'ctl', 'locks', 'all', 'any', 'tree', 'self'):
+        expect_errno((errno.EEXIST, errno.EINVAL), lambda: as_alice(lambda: os.mkdir(mp(name))))
+    for name in ('-rf', '$(id)', ' ', 'a\nstate: ended', '\x1b[2J', '*'):
+        path = as_alice(lambda: mp.start(name, 'sleep', '1000'))
+        same(value(path + '/state'), 'running')
+    same(len(read(mp('active_children')).splitlines()), 6)
+    same('\x1b' in read(mp('status')) + read(mp('active_children')) + read(mp('status.json')), False)
+
+
+@claim
+def where_a_user_can_have_no_more_processes_its_start_is_eagain():
+    """clone(2)'s EAGAIN at RLIMIT_NPROC: nothing is left behind, it can be done again."""
+    with user_mount() as mp:
+        path = as_bob(lambda: mp.make('p', 'true'))
+
+        def limit(soft):
+            before = resource.prlimit(mp.keeper, resource.RLIMIT_NPROC)
+            resource.prlimit(mp.keeper, resource.RLIMIT_NPROC, (before[1] if soft is None else soft, before[1]))
+        as_bob(lambda: limit(1))
+        expect_errno(errno.EAGAIN, lambda: as_bob(lambda: write(path + '/ctl', 'start')))
+        contains(as_bob(lambda: read(path + '/error')), 'cannot make a process')
+        same(as_bob(lambda: value(path + '/state')), 'initial')
+        as_bob(lambda: limit(None))
+        as_bob(lambda: write(path + '/ctl', 'start\njoin'))
+        same(as_bob(lambda: value(path + '/exitcode')), '0')
+        as_bob(lambda: os.rmdir(path))
+
+
+main_for_users('allow_other')

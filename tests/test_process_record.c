@@ -1,0 +1,154 @@
+/* A process that was put into bytes comes back as it was, and no bytes make taking it go wrong. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/process_record.h"
+#include "core/terms.h"
+
+static struct record_reader read_all(const struct text *text)
+{
+	return (struct record_reader){ text->data, text->data + text->size, false };
+}
+
+static void configure(struct process *process)
+{
+	struct configuration *c = &process->configuration;
+	enum words_problem problem;
+	struct refusal why;
+	assert_int_equal(value_set(&c->target, "/bin/echo", 9), 0);
+	assert_int_equal(value_set(&c->kwargs, "a=1\nb=2", 7), 0);
+	assert_int_equal(value_set(&c->env, "A=x\n-B", 6), 0);
+	assert_int_equal(value_set(&c->cwd, "/tmp", 4), 0);
+	assert_int_equal(value_set(&c->run, "#!/bin/sh\n", 10), 0);
+	assert_int_equal(words_split(&c->args, "one 'two three' ''", 18, &problem), 0);
+	c->umask = 027;
+	c->start_method = START_FORKSERVER;
+	c->output_to[0] = strdup("/dev/null");
+	c->output_to[1] = strdup("stdout");
+	c->stdin_open = true;
+	c->output_max = 12345;
+	struct terms *terms = terms_of(process);
+	assert_int_equal(limits_parse("nofile 64:128\ncore 0", 20, &terms->launch, &why), 0);
+	terms->launch.has_nice = 1;
+	terms->launch.nice = -3;
+	terms->user = strdup("nobody");
+	terms->wish.limits[CGROUP_PIDS] = 7;
+}
+
+static struct process *some_process(void)
+{
+	struct process *process = process_create("a name", "2:1");
+	assert_non_null(process);
+	configure(process);
+	process->id = 77;
+	process->name = strdup("another");
+	process->owner = 1000;
+	process->group = 1001;
+	process->state = PROCESS_ENDED;
+	process->daemonic = process->stop_wanted = true;
+	process->authkey = calloc(1, PROCESS_AUTHKEY_SIZE);
+	process->children_made = 3;
+	process->run_count = 2;
+	process->launch = (struct ptable_ref){ 5, 600 };
+	process->pid = 4242;
+	process->status = 0x0100;
+	process->created = (struct timespec){ 1, 2 };
+	process->started = (struct timespec){ 3, 4 };
+	process->ended = (struct timespec){ 5, 999999999 };
+	process_set_error(process, "a sentence");
+	assert_int_equal(process_reserve_usage(process), 0);
+	process_set_usage(process, &(struct usage){ .utime = { 1, 5 }, .maxrss_kib = 99, .nivcsw = USAGE_UNKNOWN });
+	process->terms->runs_as = 65534;
+	return process;
+}
+
+static const struct process_ties TIES = { .parent = 3, .session = 4, .output_dropped = { 10, 0 }, .has_input = true,
+					  .input_ending = true, .input_sent = 55, .writer = 9, .writer_start = 1234 };
+
+static void pack_both(const struct process *process, const struct process_ties *ties, struct text *rest, struct text *words)
+{
+	process_pack(process, ties, rest);
+	process_pack_configuration(process, words);
+	assert_int_equal(text_status(rest), 0);
+	assert_int_equal(text_status(words), 0);
+}
+
+static void everything_comes_back(void **state)
+{
+	(void)state;
+	struct process *process = some_process(), *other;
+	struct text rest = {0}, words = {0}, rest_again = {0}, words_again = {0};
+	struct process_ties ties;
+	pack_both(process, &TIES, &rest, &words);
+	struct record_reader from = read_all(&rest);
+	assert_int_equal(process_unpack(77, &from, &other, &ties), 0);
+	assert_ptr_equal(from.at, from.end);
+	from = read_all(&words);
+	assert_int_equal(process_unpack_configuration(other, &from), 0);
+	assert_ptr_equal(from.at, from.end);
+	assert_true(other->id == 77 && other->state == PROCESS_ENDED && other->daemonic && other->pid == 4242);
+	assert_string_equal(process_name(other), "another");
+	assert_string_equal(other->error, "a sentence");
+	assert_true(ties.parent == 3 && ties.writer == 9 && ties.input_sent == 55 && ties.output_dropped[0] == 10);
+	assert_string_equal(words_next(&other->configuration.args, NULL), "one");
+	assert_int_equal(terms_user(other), 65534);
+	pack_both(other, &ties, &rest_again, &words_again);
+	assert_true(rest.size == rest_again.size && !memcmp(rest.data, rest_again.data, rest.size));
+	assert_true(words.size == words_again.size && !memcmp(words.data, words_again.data, words.size));
+	text_finish(&rest);
+	text_finish(&words);
+	text_finish(&rest_again);
+	text_finish(&words_again);
+	process_destroy(process);
+	process_destroy(other);
+}
+
+static void a_new_process_takes_few_bytes(void **state)
+{
+	(void)state;
+	struct process *process = process_create("Process-1", "1");
+	struct text rest = {0}, words = {0};
+	pack_both(process, &(struct process_ties){ .parent = 0 }, &rest, &words);
+	assert_true(rest.size + words.size < 64);
+	text_finish(&rest);
+	text_finish(&words);
+	process_destroy(process);
+}
+
+static void bytes_that_end_anywhere_are_refused(void **state)
+{
+	(void)state;
+	struct process *process = some_process(), *other;
+	struct text rest = {0}, words = {0};
+	struct process_ties ties;
+	pack_both(process, &TIES, &rest, &words);
+	for (size_t size = 0; size < rest.size; size++) {
+		struct record_reader from = { rest.data, rest.data + size, false };
+		assert_int_equal(process_unpack(77, &from, &other, &ties), -EPROTO);
+	}
+	for (size_t size = 0; size < words.size; size++) {
+		struct record_reader from = { words.data, words.data + size, false };
+		other = process_create("x", "1");
+		assert_int_equal(process_unpack_configuration(other, &from), -EPROTO);
+		process_destroy(other);
+	}
+	text_finish(&rest);
+	text_finish(&words);
+	process_destroy(process);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything_comes_back),
+		cmocka_unit_test(a_new_process_takes_few_bytes),
+		cmocka_unit_test(bytes_that_end_anywhere_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
