@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from harness import TOP, claim, main
-from plain import children_of, errno_of, read, same, value, wait_until, write
+from plain import errno_of, read, same, value, wait_until, write
 
 HAMMER = os.environ.get('HAMMER_BIN') or os.path.join(TOP, 'build', 'tests', 'hammer')
 SECONDS = 8
@@ -86,18 +86,7 @@ def an_end_is_seen_by_everybody_while_others_read_all_the_time(mp):
 
 def kill_server(mp):
     """Waits until another one answers."""
-    def find():
-        for pid in children_of(mp.keeper):
-            try:
-                words = open(f'/proc/{pid}/cmdline', 'rb').read().split(b'\0')
-            except OSError:
-                continue
-            if pid != mp.server and words[1:2] == [b'--serve']:
-                return pid
-        return None
-    os.kill(mp.server, signal.SIGKILL)
-    mp.server = wait_until(find, what='another server')
-    mp.servers = [mp.server]
+    mp.kill_server()
     read(mp('version'))
 
 
