@@ -170,6 +170,7 @@ static void put_run(struct text *out, const struct process *process, const struc
 {
 	record_put_number(out, process->run_count);
 	record_put_signed(out, process->doomed);
+	record_put_signed(out, process->start_error);
 	record_put_number(out, process->launch.index);
 	record_put_number(out, process->launch.generation);
 	record_put_signed(out, process->pid);
@@ -188,6 +189,7 @@ static void take_run(struct process *process, struct process_ties *ties, struct 
 {
 	process->run_count = (uint32_t)record_number(from);
 	process->doomed = (int)record_signed(from);
+	process->start_error = (int)record_signed(from);
 	process->launch.index = (uint32_t)record_number(from);
 	process->launch.generation = record_number(from);
 	process->pid = (pid_t)record_signed(from);
