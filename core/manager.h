@@ -33,7 +33,8 @@ struct caller {
 
 /* What has changed. */
 enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_REMOVED, MANAGER_RESET, MANAGER_PAUSED,
-		     MANAGER_CONTINUED };
+		     MANAGER_CONTINUED,
+		     MANAGER_GAVE_UP /* no run follows, after it had ended and others were to */ };
 
 struct manager_config {
 	uv_loop_t *loop;

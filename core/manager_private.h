@@ -118,6 +118,9 @@ int manager_reserve(struct manager *manager);
 int manager_enter(struct manager *manager, struct process *process);
 void manager_insert(struct manager *manager, struct process *process);
 
+/* settling.c: the loop's settling begins and ends. Result: 0, -ENOMEM. */
+int settling_begin(struct manager *manager);
+void settling_stop(struct manager *manager);
 int manager_reserve_release(struct manager *manager);
 /* Claims an entry, whose release is sure to find room. Result: 0 and *out; -EAGAIN, -ENOMEM. */
 int manager_claim(struct manager *manager, const struct process *process, struct ptable_ref *out);

@@ -123,6 +123,7 @@ static void give_up(struct restart *restart)
 	struct manager *manager = restart->manager;
 	struct process *process = restart->process;
 	process_give_up(process, restart->last_end);
+	manager_raise(manager, process, MANAGER_GAVE_UP, process->ended);
 	manager_tell_end(manager, process);
 }
 
@@ -176,11 +177,17 @@ static char *describe_end(int status)
 	return text_take(&text, NULL);
 }
 
+bool restart_follows(const struct process *process)
+{
+	const struct restart *restart = process->restart;
+	bool failed = !WIFEXITED(process->status) || WEXITSTATUS(process->status);
+	return restart && may_run_again(restart) && (failed || restart->policy != RESTART_ON_FAILURE);
+}
+
 bool restart_after_end(struct process *process)
 {
 	struct restart *restart = process->restart;
-	bool failed = !WIFEXITED(process->status) || WEXITSTATUS(process->status);
-	if (!restart || !may_run_again(restart) || (!failed && restart->policy == RESTART_ON_FAILURE))
+	if (!restart_follows(process))
 		return false;
 	if (process->ended.tv_sec - process->started.tv_sec >= RESTART_GOOD_SECONDS)
 		restart->delay_ms = 0;

@@ -37,6 +37,8 @@ double restart_due(const struct process *process);
 /* It was stopped on purpose: no run follows, and one that is due is given up (in the loop). */
 void restart_forbid(struct process *process);
 
+/* Whether another run will follow the one that has ended: what restart_after_end is going to do. */
+bool restart_follows(const struct process *process);
 /* For start.c. A run has ended; true when another will follow, and the process is BETWEEN then. */
 bool restart_after_end(struct process *process);
 /* The process is BETWEEN: its next run could not be executed. */

@@ -22,6 +22,8 @@ enum row_flag {
 	ROW_EVENTS = 1 << 12,    /* follows what changes, like a pipe */
 	ROW_LEASE = 1 << 6,      /* what open made lasts while a descriptor is held */
 	ROW_FRESH = 1 << 9,      /* a new inode to the kernel at each lookup: a write that waits holds up no other */
+	ROW_KEPT = 1 << 10,      /* two bytes that change at start and end: the kernel may keep them (fs/cache.h) */
+	ROW_KEPT_ONCE = 1 << 11, /* the same for what is empty before the end and final then */
 	ROW_FOLLOWS = 1 << 8,    /* of `captured`: a read waits for more until the process has ended */
 };
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/cache.h"
 #include "fs/events.h"
 #include "fs/follow.h"
 #include "fs/lock.h"
@@ -29,6 +30,13 @@ void handle_touch(struct handle *handle)
 		return;
 	handle->is_changed = true;
 	LIST_INSERT_HEAD(&handle->server->changed, handle, change);
+}
+
+static void count_control(struct handle *handle, int change)
+{
+	struct control *last = &handle->server->control[!handle->of_root];
+	if (handle->ino == last->ino)
+		last->handles += (unsigned)change;
 }
 
 static void release(struct handle *handle)
@@ -60,8 +68,9 @@ static int enter(struct server *server, struct handle *handle)
 	handle->observer.on_ended = on_ended;
 	if (handle->lock)
 		locks_open(handle->lock);
-	if (handle->ino == server->control)
-		server->control_handles++;
+	if (handle->cached)
+		cache_hold(handle);
+	count_control(handle, 1);
 	if (handle->number > server->last_handle)
 		server->last_handle = handle->number;
 	LIST_INSERT_HEAD(&server->handles, handle, link);
@@ -108,8 +117,8 @@ void handle_destroy(struct handle *handle)
 	if (handle->is_changed)
 		LIST_REMOVE(handle, change);
 	HASH_DELETE(by_number, server->numbers, handle);
-	if (handle->ino == server->control)
-		server->control_handles--;
+	cache_close(handle);
+	count_control(handle, -1);
 	observer_stop(&handle->observer);
 	if (handle->session)
 		manager_close_session(server->manager, handle->session);
@@ -151,6 +160,7 @@ enum part {
 	PART_WATCHING = 1 << 11,
 	PART_INTERRUPTED = 1 << 12,
 	PART_WAITING = 1 << 13,
+	PART_CACHED = 1 << 14,
 };
 
 static unsigned parts_of(const struct handle *handle)
@@ -161,7 +171,8 @@ static unsigned parts_of(const struct handle *handle)
 	       (handle->session ? PART_SESSION : 0) |
 	       (handle->position ? PART_POSITION : 0) |
 	       (handle->poll ? PART_POLL : 0) |
-	       (handle->has_content ? PART_CONTENT : 0) |
+	       (handle->has_content && !handle->cached ? PART_CONTENT : 0) |
+	       (handle->cached ? PART_CACHED : 0) |
 	       (handle->answer ? PART_ANSWER : 0) |
 	       (handle->has_draft ? PART_DRAFT : 0) |
 	       (handle->emptied.size ? PART_EMPTIED : 0) |
@@ -312,6 +323,7 @@ int handle_unpack(struct server *server, uint64_t number, struct record_reader *
 	handle->row_index = (unsigned)record_number(from);
 	unsigned parts = (unsigned)record_number(from);
 	handle->of_root = parts & PART_OF_ROOT;
+	handle->cached = parts & PART_CACHED;
 	handle->flags = (int)record_number(from);
 	handle->ino = record_number(from);
 	handle->opener = (pid_t)record_signed(from);

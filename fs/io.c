@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/terms.h"
+#include "fs/cache.h"
 #include "fs/feed.h"
 #include "fs/follow.h"
 #include "fs/private.h"
@@ -21,6 +22,7 @@ struct open_reply {
 
 enum open_flag {
 	OPEN_DIRECT_IO = 1 << 0,
+	OPEN_KEEP_CACHE = 1 << 1,
 	OPEN_STREAM = 1 << 4,
 	OPEN_NOFLUSH = 1 << 5,
 	OPEN_PARALLEL_DIRECT_WRITES = 1 << 6,
@@ -67,14 +69,15 @@ static bool is_stream(const struct row *row, int flags)
 	return ((row->flags & ROW_CONTROL) && is_writing(flags)) || (row->flags & ROW_FOLLOWS);
 }
 
-static uint32_t open_flags(const struct row *row, int flags)
+static uint32_t open_flags(const struct handle *handle)
 {
-	uint32_t reply = OPEN_DIRECT_IO;
+	const struct row *row = handle->row;
+	uint32_t reply = handle->cached ? OPEN_KEEP_CACHE : OPEN_DIRECT_IO;
 	if (!(row->flags & ROW_LEASE))
 		reply |= OPEN_NOFLUSH;
 	if (row->flags & (ROW_CONTROL | ROW_FRESH))
 		reply |= OPEN_PARALLEL_DIRECT_WRITES;
-	if (is_stream(row, flags))
+	if (is_stream(row, handle->flags))
 		reply |= OPEN_STREAM;
 	return reply;
 }
@@ -117,6 +120,8 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 	struct handle *handle = error ? NULL : handle_create(&target, info->flags);
 	if (!error)
 		error = handle ? open_row(&target, handle) : -ENOMEM;
+	if (!error)
+		cache_open(&target, handle);
 	if (!error && target.row->captured)
 		error = follow_open(handle, target.process);
 	if (error) {
@@ -124,7 +129,7 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 		refuse_request(request, &target, error);
 		return;
 	}
-	struct open_reply reply = { .fh = handle->number, .flags = open_flags(target.row, info->flags) };
+	struct open_reply reply = { .fh = handle->number, .flags = open_flags(handle) };
 	if (fuse_reply_buf(request, (const char *)&reply, sizeof reply) == -ENOENT)
 		undo_open(handle);
 }
@@ -201,7 +206,9 @@ static int take_content(struct handle *handle, struct target *target)
 		text_finish(&text);
 		return error;
 	}
-	handle_touch(handle);
+	/* What the kernel keeps is not asked for piece by piece. */
+	if (!handle->cached)
+		handle_touch(handle);
 	free(handle->content);
 	handle->content_size = 0;
 	handle->content = text_take(&text, &handle->content_size);
@@ -281,6 +288,8 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 		reply_stream(request, handle->row->stream(target.process), asked);
 		return;
 	}
+	if (!error && handle->cached)
+		error = cache_read(handle, target.process);
 	if (!error && (asked.offset == 0 || !handle->has_content))
 		error = take_content(handle, &target);
 	if (error == -EAGAIN && !asked.at_once) {

@@ -26,6 +26,7 @@ struct handle {
 	unsigned row_index;
 	fuse_ino_t ino;
 	bool of_root;
+	bool cached; /* the kernel may keep its pages (fs/cache.h) */
 	int flags; /* open(2)'s */
 	pid_t opener; /* the thread */
 	uid_t uid; /* who opened it: what was allowed then stays allowed */
@@ -62,6 +63,13 @@ struct handle {
 	LIST_ENTRY(handle) change;
 };
 
+/* A control file. */
+struct control {
+	fuse_ino_t ino;
+	pid_t caller;     /* who looked it up, the only one who ever did, */
+	unsigned handles; /* and how many opens of it there are */
+};
+
 struct server {
 	struct server_config config;
 	struct surroundings surroundings;
@@ -84,10 +92,9 @@ struct server {
 	uint64_t kept, events_kept; /* what the records of the server and of the events said last */
 	uint64_t servers;       /* how many there were before */
 	struct events *events;
-	uint32_t serial; /* of the last control file looked up */
-	fuse_ino_t control;       /* that file, */
-	pid_t control_caller;     /* who looked it up, the only one who ever did, */
-	unsigned control_handles; /* and how many opens of it there are */
+	struct cache *cache;
+	uint32_t serial; /* of the control file looked up last */
+	struct control control[2]; /* the root's and the processes' that were looked up last */
 	struct timespec mounted;
 	bool answered_init, serving;
 	bool has_epochs; /* the kernel can be told that names have changed */
@@ -99,7 +106,10 @@ static inline bool is_writing(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* The end of a request or of a callback: what has changed is kept, the replies are sent, the keeper is told. */
+/* A request, from its beginning to its end. */
+void server_answer(struct server *server, const struct fuse_buf *buffer);
+/* The end of a request or of a callback: what has changed is kept, the kernel lets it go, the replies are sent, the keeper is
+ * told. */
 void server_settle(struct server *server);
 
 /* What a node is, with the rights of whoever asks. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/keeping.h"
+#include "fs/cache.h"
 #include "fs/events.h"
 #include "fs/log.h"
 #include "fs/notify.h"
@@ -257,11 +258,13 @@ void recovery_resume(struct server *server)
 	if (!server->answered_init)
 		return;
 	server->has_epochs = notify_names(server->config.session);
-	LIST_FOREACH(handle, &server->handles, link)
-		handle_notify(handle);
 	if (!notify_resend(server->config.session))
 		answer_underway(server);
 	underway_forget(&server->parking.underway);
+	/* Sent again first: the kernel can let go of a page only when those who read it were answered. */
+	cache_take_over(server->cache);
+	LIST_FOREACH(handle, &server->handles, link)
+		handle_notify(handle);
 }
 
 bool recovery_repeat(struct server *server)

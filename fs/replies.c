@@ -30,13 +30,18 @@ static const char *next(const struct text *replies, size_t *at, struct fuse_out_
 	return reply;
 }
 
-void replies_send(struct replies *replies, int fuse_fd)
+void replies_send_from(struct replies *replies, size_t first, int fuse_fd)
 {
 	struct fuse_out_header header;
 	const char *reply;
-	for (size_t at = 0; (reply = next(&replies->queue, &at, &header));)
+	for (size_t at = first; (reply = next(&replies->queue, &at, &header));)
 		(void)!write(fuse_fd, reply, header.len);
-	replies->queue.size = 0;
+	replies->queue.size = first;
+}
+
+void replies_send(struct replies *replies, int fuse_fd)
+{
+	replies_send_from(replies, 0, fuse_fd);
 }
 
 bool replies_repeat(const struct text *replies, uint64_t unique, uint64_t asked_as, int fuse_fd)

@@ -25,6 +25,8 @@ int replies_add(struct replies *replies, const struct iovec *parts, int count);
 
 /* Sends all to the kernel. One that it does not want any more is nobody's. */
 void replies_send(struct replies *replies, int fuse_fd);
+/* The same of those behind the first bytes; the others are still held back. */
+void replies_send_from(struct replies *replies, size_t first, int fuse_fd);
 
 /* Sends the one with that unique again, if it is among them; asked_as: the unique by which the kernel asks now.
  * Result: whether it was. */

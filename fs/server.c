@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "fs/cache.h"
 #include "fs/events.h"
 #include "fs/log.h"
 #include "fs/mount.h"
@@ -108,6 +109,7 @@ static void tell_ready(struct server *server)
 void server_settle(struct server *server)
 {
 	bool kept = recovery_keep(server);
+	cache_settle(server->cache);
 	replies_send(&server->replies, server->config.fuse_fd);
 	manager_tell(server->manager);
 	if (kept)
@@ -128,8 +130,10 @@ static ssize_t on_sending(int fd, struct iovec *parts, int count, void *userdata
 		return (ssize_t)header->len;
 	if (header->unique && !replies_add(&server->replies, parts, count))
 		return (ssize_t)header->len;
-	if (header->unique)
+	if (header->unique) {
 		recovery_keep(server);
+		cache_settle(server->cache);
+	}
 	return writev(fd, parts, count);
 }
 
@@ -155,6 +159,20 @@ static void on_unmounted(struct server *server)
 	manager_end(server->manager);
 }
 
+void server_answer(struct server *server, const struct fuse_buf *buffer)
+{
+	request_look(buffer, &server->current);
+	underway_set_current(&server->parking.underway, server->current.unique);
+	if (server->current.opcode == FUSE_INIT)
+		recovery_keep_init(server, buffer->mem, buffer->size);
+	if (recovery_repeat(server))
+		return;
+	fuse_session_process_buf(server->config.session, buffer);
+	parking_sweep(&server->parking);
+	server_settle(server);
+	underway_set_current(&server->parking.underway, 0);
+}
+
 static void on_requests(uv_poll_t *handle, int status, int events)
 {
 	(void)events;
@@ -162,19 +180,10 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 	struct fuse_session *session = server->config.session;
 	int size = status < 0 ? 0 : 1;
 	for (int i = 0; i < REQUESTS_A_TURN && size > 0; i++) {
+		cache_answer_delayed(server->cache);
 		size = fuse_session_receive_buf(session, &server->buffer);
-		if (size > 0) { /* REQUEST */
-			request_look(&server->buffer, &server->current);
-			underway_set_current(&server->parking.underway, server->current.unique);
-			if (server->current.opcode == FUSE_INIT)
-				recovery_keep_init(server, server->buffer.mem, (size_t)size);
-			if (recovery_repeat(server))
-				continue;
-			fuse_session_process_buf(session, &server->buffer);
-			parking_sweep(&server->parking);
-			server_settle(server);
-			underway_set_current(&server->parking.underway, 0);
-		}
+		if (size > 0)
+			server_answer(server, &server->buffer); /* REQUEST */
 	}
 	tell_ready(server);
 	if (size == 0 || (size < 0 && size != -EAGAIN && size != -EINTR))
@@ -195,7 +204,9 @@ static void lose_keeper(struct server *server)
 static void on_event(void *context, const struct process *process, enum manager_event event, struct timespec when)
 {
 	struct server *server = context;
-	events_add(server->events, process, event, when);
+	cache_on_event(server->cache, process, event);
+	if (event != MANAGER_GAVE_UP)
+		events_add(server->events, process, event, when);
 }
 
 static void on_finished(void *context, int error)
@@ -257,6 +268,9 @@ static int begin(struct server *server, const struct server_config *config)
 	if (error)
 		return error;
 	parking_init(&server->parking, &server->loop);
+	server->cache = cache_create(server);
+	if (!server->cache)
+		return -ENOMEM;
 	struct manager_config manager = {
 		.loop = &server->loop,
 		.table = config->table,
@@ -305,6 +319,7 @@ static void end(struct server *server)
 	while ((handle = LIST_FIRST(&server->handles)))
 		handle_destroy(handle);
 	manager_destroy(server->manager);
+	cache_destroy(server->cache);
 	locks_finish(&server->locks);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&server->loop);

@@ -15,6 +15,7 @@
 #include "core/badness.h"
 #include "core/ptable.h"
 #include "fs/log.h"
+#include "fs/messenger.h"
 #include "fs/server.h"
 
 /* argv: the program, the word, the number of the handover's descriptor, and the mountpoint for who reads ps(1). */
@@ -116,7 +117,8 @@ static struct fuse_session *attach(const struct handover *handover, struct serve
 	return NULL;
 }
 
-static int serve(const struct handover *handover, struct ptable *table, struct holdings *holdings)
+static int serve(const struct handover *handover, struct messenger *messenger, struct ptable *table,
+		 struct holdings *holdings)
 {
 	int status = EXIT_FAILURE;
 	struct server *server = server_create();
@@ -135,6 +137,7 @@ static int serve(const struct handover *handover, struct ptable *table, struct h
 			.socket_fd = handover->fds[HANDOVER_SOCKET],
 			.ready_fd = handover->fds[HANDOVER_READY],
 			.journal_fd = handover->fds[HANDOVER_JOURNAL],
+			.messenger = messenger,
 			.table = table,
 			.holdings = holdings,
 			.allow_other = handover->allow_other,
@@ -163,7 +166,7 @@ static int parse_number(const char *word, int *out)
 }
 
 /* What both sides share. Result: the exit status. */
-static int map_and_serve(const struct handover *handover)
+static int map_and_serve(const struct handover *handover, struct messenger *messenger)
 {
 	struct ptable *table;
 	struct holdings *holdings;
@@ -176,7 +179,7 @@ static int map_and_serve(const struct handover *handover)
 	if (error)
 		goto unmap_table;
 	close_at_exec(handover, holdings);
-	status = serve(handover, table, holdings);
+	status = serve(handover, messenger, table, holdings);
 	holdings_unmap(holdings);
 unmap_table:
 	ptable_unmap(table);
@@ -189,8 +192,9 @@ say:
 int serving_main(char *const *argv)
 {
 	struct handover handover = {0};
+	struct messenger *messenger = NULL;
 	struct refusal why = {0};
-	int fd = -1;
+	int fd = -1, status = EXIT_FAILURE;
 
 	parse_number(argv[SERVING_NUMBER], &fd);
 	int error = handover_read(fd, &handover, &why);
@@ -204,7 +208,12 @@ int serving_main(char *const *argv)
 	prctl(PR_SET_NAME, "procfs-mp-srv");
 	if (handover.in_background)
 		log_leave_terminal();
-	int status = map_and_serve(&handover);
+	error = messenger_create(handover.fds[HANDOVER_FUSE], handover.fds[HANDOVER_JOURNAL], argv[SERVING_WORD], &messenger);
+	if (error)
+		log_error("what tells the kernel of changes can't begin: %s", strerror(-error));
+	else
+		status = map_and_serve(&handover, messenger);
+	messenger_destroy(messenger);
 	handover_finish(&handover);
 	return status;
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "core/terms.h"
+#include "fs/cache.h"
 #include "fs/events.h"
 #include "fs/follow.h"
 #include "fs/lock.h"
@@ -163,7 +164,7 @@ void tree_getattr(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *inf
 	if (error)
 		fuse_reply_err(request, -error);
 	else
-		fuse_reply_attr(request, &st, changes(&target) ? NOT_AT_ALL : FOR_EVER);
+		fuse_reply_attr(request, &st, changes(&target) ? cache_attributes(&target, true) : FOR_EVER);
 }
 
 void tree_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, int which, struct fuse_file_info *info)
@@ -198,16 +199,13 @@ static double entry_timeout(const struct target *target)
  * has closed it again, since nobody else knows that one. */
 static void choose_serial(struct target *target)
 {
-	struct server *server = target->server;
+	struct control *last = &target->server->control[!!target->process];
 	pid_t caller = target->caller.pid;
-	target->node.serial = server->serial;
-	if (node_encode(target->node) == server->control && caller > 0 && caller == server->control_caller &&
-	    !server->control_handles)
+	target->node.serial = node_decode(last->ino).serial;
+	if (node_encode(target->node) == last->ino && caller > 0 && caller == last->caller && !last->handles)
 		return;
-	target->node.serial = ++server->serial;
-	server->control = node_encode(target->node);
-	server->control_caller = caller;
-	server->control_handles = 0;
+	target->node.serial = ++target->server->serial;
+	*last = (struct control){ .ino = node_encode(target->node), .caller = caller };
 }
 
 static void reply_entry(fuse_req_t request, struct target *target)
@@ -218,7 +216,7 @@ static void reply_entry(fuse_req_t request, struct target *target)
 		choose_serial(target);
 	entry.ino = node_encode(target->node);
 	entry.entry_timeout = entry_timeout(target);
-	entry.attr_timeout = changes(target) ? NOT_AT_ALL : FOR_EVER;
+	entry.attr_timeout = changes(target) ? cache_attributes(target, false) : FOR_EVER;
 	int error = target_stat(target, &entry.attr);
 	if (error)
 		fuse_reply_err(request, -error);

@@ -55,6 +55,7 @@ static struct process *some_process(void)
 	process->authkey = calloc(1, PROCESS_AUTHKEY_SIZE);
 	process->children_made = 3;
 	process->run_count = 2;
+	process->start_error = -2;
 	process->launch = (struct ptable_ref){ 5, 600 };
 	process->pid = 4242;
 	process->status = 0x0100;
@@ -92,7 +93,8 @@ static void everything_comes_back(void **state)
 	from = read_all(&words);
 	assert_int_equal(process_unpack_configuration(other, &from), 0);
 	assert_ptr_equal(from.at, from.end);
-	assert_true(other->id == 77 && other->state == PROCESS_ENDED && other->daemonic && other->pid == 4242);
+	assert_true(other->id == 77 && other->state == PROCESS_ENDED && other->daemonic && other->pid == 4242 &&
+		    other->start_error == -2);
 	assert_string_equal(process_name(other), "another");
 	assert_string_equal(other->error, "a sentence");
 	assert_true(ties.input.sent == 55 && ties.input.end == 66 && ties.input.ending);

@@ -122,8 +122,8 @@ class Mount:
         self.server = self.servers[0]
 
     def find_servers(self):
-        """The keeper's children that run its own program (fusermount3 and a command do not)."""
-        return [pid for pid in children_of(self.keeper) if program_of(pid) == program_of(self.keeper)]
+        """One, of all the keeper's children: what is launched runs the keeper's own program too, until its exec."""
+        return [pid for pid in children_of(self.keeper) if self.is_server(pid)]
 
     def find_server(self):
         """The server of now, also when it has only just been executed; None: there is none at this moment. It is likely to be

@@ -1,0 +1,196 @@
+#include "fs/messenger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/fuse.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/text.h"
+
+/* How many bytes of notifications go in one message. */
+enum { MESSAGE_ROOM = 16384 };
+
+struct messenger {
+	pid_t pid;
+	int channel_fd;
+	struct text wanted; /* whole notifications, one behind the other; each begins with its length */
+	size_t sent;        /* how much of it went out */
+	unsigned under_way; /* messages that are not done */
+};
+
+/* ---- the other process ---- */
+
+static int compare(const void *one, const void *other)
+{
+	return *(const int *)one - *(const int *)other;
+}
+
+static void close_all_but(int *fds, size_t count)
+{
+	unsigned from = STDERR_FILENO + 1;
+	qsort(fds, count, sizeof *fds, compare);
+	for (size_t i = 0; i < count; i++) {
+		if ((unsigned)fds[i] > from)
+			close_range(from, (unsigned)fds[i] - 1, 0);
+		from = (unsigned)fds[i] + 1;
+	}
+	close_range(from, ~0U, 0);
+}
+
+/* One that the kernel holds ends when the server that waits for this one has answered what it is held for. */
+static void wait_for_the_one_before(int turn_fd)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	while (fcntl(turn_fd, F_SETLKW, &whole) && errno == EINTR)
+		continue;
+}
+
+static size_t length_at(const char *notifications, size_t at)
+{
+	struct fuse_out_header header;
+	memcpy(&header, notifications + at, sizeof header);
+	return header.len;
+}
+
+/* The kernel knows nothing of many of the inodes, which is an error to it and none to us. */
+static void tell(int fuse_fd, const char *notifications, size_t size)
+{
+	size_t length;
+	for (size_t at = 0; at < size; at += length) {
+		length = length_at(notifications, at);
+		(void)!write(fuse_fd, notifications + at, length);
+	}
+}
+
+static _Noreturn void be_messenger(int fuse_fd, int turn_fd, int channel_fd)
+{
+	static char message[MESSAGE_ROOM];
+	ssize_t size;
+	close_all_but((int[]){ fuse_fd, turn_fd, channel_fd }, 3);
+	prctl(PR_SET_NAME, "procfs-mp-msg");
+	wait_for_the_one_before(turn_fd);
+	while ((size = recv(channel_fd, message, sizeof message, 0)) > 0) {
+		tell(fuse_fd, message, (size_t)size);
+		if (send(channel_fd, "", 1, MSG_NOSIGNAL) < 0)
+			break;
+	}
+	_exit(0);
+}
+
+/* ---- this one ---- */
+
+int messenger_create(int fuse_fd, int turn_fd, char *word, struct messenger **out)
+{
+	int ends[2], error = -ENOMEM;
+	struct messenger *messenger = calloc(1, sizeof *messenger);
+	if (!messenger)
+		return error;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
+		error = -errno;
+		goto free_messenger;
+	}
+	messenger->pid = fork();
+	if (messenger->pid < 0) {
+		error = -errno;
+		goto close_ends;
+	}
+	if (messenger->pid == 0) {
+		memset(word, '-', strlen(word));
+		be_messenger(fuse_fd, turn_fd, ends[1]);
+	}
+	close(ends[1]);
+	messenger->channel_fd = ends[0];
+	*out = messenger;
+	return 0;
+close_ends:
+	close(ends[0]);
+	close(ends[1]);
+free_messenger:
+	free(messenger);
+	return error;
+}
+
+void messenger_destroy(struct messenger *messenger)
+{
+	if (!messenger)
+		return;
+	bool held = messenger->under_way;
+	close(messenger->channel_fd);
+	waitpid(messenger->pid, NULL, held ? WNOHANG : 0);
+	text_finish(&messenger->wanted);
+	free(messenger);
+}
+
+int messenger_fd(const struct messenger *messenger)
+{
+	return messenger->channel_fd;
+}
+
+static int add(struct messenger *messenger, const struct iovec *parts, int count)
+{
+	struct text *wanted = &messenger->wanted;
+	size_t before = wanted->size;
+	for (int i = 0; i < count; i++)
+		text_append(wanted, parts[i].iov_base, parts[i].iov_len);
+	if (!text_status(wanted))
+		return 0;
+	wanted->failed = false;
+	wanted->size = before;
+	return -ENOMEM;
+}
+
+int messenger_drop(struct messenger *messenger, uint64_t inode)
+{
+	struct fuse_notify_inval_inode_out body = { .ino = inode };
+	struct fuse_out_header header = { .len = sizeof header + sizeof body, .error = FUSE_NOTIFY_INVAL_INODE };
+	return add(messenger, (struct iovec[]){ { &header, sizeof header }, { &body, sizeof body } }, 2);
+}
+
+int messenger_store(struct messenger *messenger, uint64_t inode, const char *bytes, size_t size)
+{
+	struct fuse_notify_store_out body = { .nodeid = inode, .size = (uint32_t)size };
+	struct fuse_out_header header = { .len = (uint32_t)(sizeof header + sizeof body + size), .error = FUSE_NOTIFY_STORE };
+	return add(messenger, (struct iovec[]){ { &header, sizeof header }, { &body, sizeof body },
+						{ (char *)(uintptr_t)bytes, size } }, 3);
+}
+
+/* As many whole ones as fit. Result: 0, -EAGAIN, -EPIPE. */
+static int send_some(struct messenger *messenger)
+{
+	const char *from = messenger->wanted.data + messenger->sent;
+	size_t left = messenger->wanted.size - messenger->sent, size = 0;
+	while (size < left && size + length_at(from, size) <= MESSAGE_ROOM)
+		size += length_at(from, size);
+	if (send(messenger->channel_fd, from, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? -EAGAIN : -EPIPE;
+	messenger->sent += size;
+	messenger->under_way++;
+	return 0;
+}
+
+int messenger_go_on(struct messenger *messenger)
+{
+	char done;
+	ssize_t got;
+	while ((got = recv(messenger->channel_fd, &done, 1, MSG_DONTWAIT)) > 0)
+		messenger->under_way--;
+	int error = got == 0 || errno != EAGAIN ? -EPIPE : 0;
+	while (!error && messenger->sent < messenger->wanted.size)
+		error = send_some(messenger);
+	if (error == -EPIPE)
+		return error;
+	if (messenger->sent == messenger->wanted.size) {
+		messenger->wanted.size = messenger->sent = 0;
+		if (messenger->wanted.room > MESSAGE_ROOM)
+			text_finish(&messenger->wanted);
+	}
+	return messenger->under_way || messenger->wanted.size ? -EAGAIN : 0;
+}
