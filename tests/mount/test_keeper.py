@@ -244,7 +244,7 @@ def the_keeper_has_as_many_descriptors_as_it_may_and_its_children_what_they_had(
     """The child restores oom_score_adj, rlimits and nice."""
     with Mount(prepare=soft_limit) as mp:
         most = resource.prlimit(mp.keeper, resource.RLIMIT_NOFILE)[1]
-        same(resource.prlimit(mp.keeper, resource.RLIMIT_NOFILE)[0], most)
+        wait_until(lambda: resource.prlimit(mp.keeper, resource.RLIMIT_NOFILE)[0] == most, what='the keeper has them')
         same(read(mp.run('limit', 'sh', ['-c', 'ulimit -Sn; ulimit -Hn']) + '/stdout').split()[0], '256')
 
 

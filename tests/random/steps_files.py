@@ -180,6 +180,7 @@ def list_children(world):
 
 @step(4)
 def read_events(world):
+    world.see_starts()
     client, wanted = world.client(), world.model.events
     fd, _ = client.call('o', world.path('events'), a=os.O_RDONLY | os.O_NONBLOCK)
     text = b''
