@@ -39,6 +39,7 @@ struct cache {
 	struct messenger *messenger;
 	struct given *given;
 	unsigned alive, exitcode; /* rows */
+	bool never; /* there was no memory to remember of whom nothing is to be kept: from then on, nothing of anybody */
 	bool has_news;            /* something is to be told to the kernel before anything is to anybody else */
 	STAILQ_HEAD(, delayed) delayed;
 	uv_idle_t *hurry; /* active while there is something delayed */
@@ -60,7 +61,10 @@ static struct given *obtain(struct cache *cache, uint64_t process)
 		return given;
 	given->process = process;
 	HASH_ADD(hh, cache->given, process, sizeof given->process, given);
-	return given;
+	if (given->hh.tbl)
+		return given;
+	free(given);
+	return NULL;
 }
 
 static void forget(struct cache *cache, struct given *given)
@@ -239,10 +243,13 @@ static void on_ended(struct cache *cache, struct given *given, const struct proc
 static void keep_nothing(struct cache *cache, const struct process *process)
 {
 	struct given *given = obtain(cache, process->id);
-	if (!given)
-		give_up(strerror(ENOMEM));
-	given->never = true;
-	given->page = given->empty = false;
+	if (given) {
+		given->never = true;
+		given->page = given->empty = false;
+	} else {
+		/* What can't be remembered of this one holds for all. */
+		cache->never = true;
+	}
 	drop_attributes(cache, process);
 }
 
@@ -315,7 +322,8 @@ static bool may_keep(struct cache *cache, const struct process *process)
 	if (process->state != PROCESS_RUNNING && process->state != PROCESS_BETWEEN && process->state != PROCESS_ENDED)
 		return false;
 	const struct given *given = find(cache, process->id);
-	return cache->server->has_epochs && !(given && given->never);
+	/* A server that has taken over keeps nothing: what a second one would have to take back has never been proved whole. */
+	return cache->server->has_epochs && !cache->server->servers && !cache->never && !(given && given->never);
 }
 
 bool cache_open(struct target *target, struct handle *handle)

@@ -16,7 +16,7 @@
  *             were taken away meanwhile. The answer to a LOOKUP may arrive at an inode that is not there yet: it is kept only
  *             when it is final.
  *   a server that dies may have committed a change that the kernel was not told of, and has answered nobody since. The next one
- *             takes everything back before it answers.
+ *             takes everything back before it answers, and gives nothing away any more.
  *
  * Must not know: file names.
  */

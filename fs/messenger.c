@@ -18,6 +18,9 @@
 /* How many bytes of notifications go in one message. */
 enum { MESSAGE_ROOM = 16384 };
 
+/* What can be wanted at once also when there is no memory: a thousand notifications. */
+enum { WANTED_ROOM = 65536, WANTED_MOST = 1 << 20 };
+
 struct messenger {
 	pid_t pid;
 	int channel_fd;
@@ -87,12 +90,23 @@ static _Noreturn void be_messenger(int fuse_fd, int turn_fd, int channel_fd)
 
 /* ---- this one ---- */
 
+/* Room for what is wanted also when there is no memory. Result: 0, -ENOMEM. */
+static int reserve(struct messenger *messenger)
+{
+	static const char ROOM[WANTED_ROOM];
+	text_append(&messenger->wanted, ROOM, sizeof ROOM);
+	messenger->wanted.size = 0;
+	return text_status(&messenger->wanted);
+}
+
 int messenger_create(int fuse_fd, int turn_fd, char *word, struct messenger **out)
 {
 	int ends[2], error = -ENOMEM;
 	struct messenger *messenger = calloc(1, sizeof *messenger);
 	if (!messenger)
 		return error;
+	if (reserve(messenger))
+		goto free_messenger;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
 		error = -errno;
 		goto free_messenger;
@@ -114,6 +128,7 @@ close_ends:
 	close(ends[0]);
 	close(ends[1]);
 free_messenger:
+	text_finish(&messenger->wanted);
 	free(messenger);
 	return error;
 }
@@ -189,8 +204,11 @@ int messenger_go_on(struct messenger *messenger)
 		return error;
 	if (messenger->sent == messenger->wanted.size) {
 		messenger->wanted.size = messenger->sent = 0;
-		if (messenger->wanted.room > MESSAGE_ROOM)
+		if (messenger->wanted.room > WANTED_MOST) {
 			text_finish(&messenger->wanted);
+			(void)!reserve(messenger);
+			messenger->wanted.failed = false;
+		}
 	}
 	return messenger->under_way || messenger->wanted.size ? -EAGAIN : 0;
 }

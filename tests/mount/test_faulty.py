@@ -146,7 +146,7 @@ def an_allocation_that_fails_is_enomem_or_nothing_and_changes_nothing():
             except BaseException:
                 print(f'# allocation {number} of {allocations}', flush=True)
                 raise
-            assert mp.healthy(), f'the server died of allocation {number}'
+            assert mp.healthy(), f'the server died of allocation {number}: {mp.messages()[-300:]}'
         faults.arm(0)
 
 
@@ -159,7 +159,7 @@ def memory_that_is_gone_for_long_is_survived():
         for number in range(0, allocations, 7):
             faults.arm(mp.server, number, 12)
             life(mp)
-            assert mp.healthy(), f'the server died of allocation {number}'
+            assert mp.healthy(), f'the server died of allocation {number}: {mp.messages()[-300:]}'
         faults.arm(0)
 
 
