@@ -1,5 +1,6 @@
 #include "fs/upgrade.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -50,19 +51,38 @@ static int read_processes(const char *mountpoint, struct processes *out)
 	return known && out->keeper > 0 && out->server > 0 ? 0 : -EINVAL;
 }
 
-/* A signal that is not blocked ends who did not expect it, and what a file tells could be anybody's number. */
-static bool takes_the_signal(int keeper)
+static bool blocks_the_signal(int tasks_fd, const char *thread)
 {
 	char path[PATH_ROOM], line[256];
 	unsigned long long blocked = 0;
 
-	snprintf(path, sizeof path, "/proc/%d/status", keeper);
-	FILE *file = fopen(path, "re");
+	snprintf(path, sizeof path, "%s/status", thread);
+	int fd = openat(tasks_fd, path, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	while (file && fgets(line, sizeof line, file) && sscanf(line, "SigBlk: %llx", &blocked) != 1)
 		continue;
 	if (file)
 		fclose(file);
+	else if (fd >= 0)
+		close(fd);
 	return blocked >> (SIGUSR2 - 1) & 1;
+}
+
+/* A signal that nobody expects ends the process, and what a file tells could be anybody's number. The keeper's launchers block
+ * it always; its main thread does not while it waits for it (sigtimedwait(2), real_blocked in the kernel's kernel/signal.c). */
+static bool takes_the_signal(int keeper)
+{
+	char path[PATH_ROOM];
+	struct dirent *thread;
+	bool takes = false;
+
+	snprintf(path, sizeof path, "/proc/%d/task", keeper);
+	DIR *tasks = opendir(path);
+	while (tasks && !takes && (thread = readdir(tasks)))
+		takes = blocks_the_signal(dirfd(tasks), thread->d_name);
+	if (tasks)
+		closedir(tasks);
+	return takes;
 }
 
 /* Result: 0, or -errno. */

@@ -73,7 +73,8 @@ class Mount:
 
     active = []
 
-    def __init__(self, *options, as_user=None, command=(), ending=signal.SIGTERM, environment=None, prepare=None):
+    def __init__(self, *options, as_user=None, command=(), ending=signal.SIGTERM, environment=None, prepare=None, copied=False):
+        self.copied = copied  # runs a copy of the program, in its base, that the claim may replace
         self.options, self.as_user, self.command = options, as_user, list(command)
         self.ending, self.environment, self.prepare = ending, environment, prepare
         self.minor = None
@@ -87,7 +88,7 @@ class Mount:
         os.chmod(self.base, 0o755)
         os.mkdir(self.path)
         program = BINARY
-        if self.as_user is not None:  # who may not be able to reach a private build directory
+        if self.copied or self.as_user is not None:  # who may not be able to reach a private build directory
             program = shutil.copy(BINARY, self.base)
         words = [program] + ([] if self.command else ['-f'])
         for option in self.options:
