@@ -302,6 +302,11 @@ void cache_take_over(struct cache *cache)
 	cache_settle(cache);
 }
 
+bool cache_has_delayed(const struct cache *cache)
+{
+	return !STAILQ_EMPTY(&cache->delayed);
+}
+
 void cache_answer_delayed(struct cache *cache)
 {
 	struct delayed *delayed;

@@ -52,6 +52,8 @@ void cache_settle(struct cache *cache);
  * sends again those that were not: among them may be a read of a page that is taken back. */
 void cache_take_over(struct cache *cache);
 
+/* Whether some are still to be answered. */
+bool cache_has_delayed(const struct cache *cache);
 /* Answers the requests that came while something was taken back. To be called before any other is. */
 void cache_answer_delayed(struct cache *cache);
 

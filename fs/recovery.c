@@ -14,6 +14,9 @@
 /* Control files that a dead server has looked up keep their numbers to themselves. */
 enum { SERIALS_A_SERVER = 1 << 16 };
 
+/* Keys of RECORD_ANSWER: replies of servers that are dead, which may be asked for yet, and the last ones of this server. */
+enum { ANSWERS_OF_THE_DEAD, ANSWERS_OF_OURS };
+
 int recovery_open(struct server *server)
 {
 	int error = journal_open(server->config.journal_fd, &server->journal);
@@ -110,6 +113,13 @@ static void put_changed(struct server *server)
 	}
 }
 
+static void put_answers_of_the_dead(struct server *server)
+{
+	const struct text *answers = &server->answers;
+	if (answers->size)
+		journal_put(server->journal, &(struct record){ RECORD_ANSWER, ANSWERS_OF_THE_DEAD, answers->data, answers->size });
+}
+
 static void put_all(struct server *server)
 {
 	struct handle *handle;
@@ -122,6 +132,7 @@ static void put_all(struct server *server)
 	LIST_FOREACH(handle, &server->handles, link)
 		put_handle(server, handle);
 	journal_put(server->journal, &(struct record){ RECORD_INIT, 0, server->init.data, server->init.size });
+	put_answers_of_the_dead(server);
 }
 
 /* COMMIT */
@@ -132,7 +143,7 @@ bool recovery_keep(struct server *server)
 	if (!journal_has_changes(server->journal))
 		return false;
 	if (replies->size)
-		journal_put(server->journal, &(struct record){ RECORD_ANSWER, 0, replies->data, replies->size });
+		journal_put(server->journal, &(struct record){ RECORD_ANSWER, ANSWERS_OF_OURS, replies->data, replies->size });
 	journal_commit(server->journal);
 	return true;
 }
@@ -223,7 +234,18 @@ int recovery_take(struct server *server)
 	if (error)
 		return error;
 	forget_closed_locks(server);
+	/* Ours will take the place of the last ones of the dead: these stay until each request has been sent again. */
+	put_answers_of_the_dead(server);
+	journal_remove(server->journal, RECORD_ANSWER, ANSWERS_OF_OURS);
 	return 0;
+}
+
+void recovery_all_were_resent(struct server *server)
+{
+	if (!server->answers.size)
+		return;
+	text_finish(&server->answers);
+	journal_remove(server->journal, RECORD_ANSWER, ANSWERS_OF_THE_DEAD);
 }
 
 /* ---- going on ---- */

@@ -31,6 +31,9 @@ int recovery_take(struct server *server);
 /* Then, ready to answer: the keeper's doings meanwhile, the kernel's caches, those who poll, the requests that were under way. */
 void recovery_resume(struct server *server);
 
+/* The kernel has nothing more to send: nobody will ask for what the dead have answered. */
+void recovery_all_were_resent(struct server *server);
+
 /* A request that was sent before: when the dead server has answered it, the kernel gets that answer. Result: whether it did. */
 bool recovery_repeat(struct server *server);
 

@@ -186,6 +186,8 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 			server_answer(server, &server->buffer); /* REQUEST */
 	}
 	tell_ready(server);
+	if (size == -EAGAIN && !cache_has_delayed(server->cache))
+		recovery_all_were_resent(server);
 	if (size == 0 || (size < 0 && size != -EAGAIN && size != -EINTR))
 		on_unmounted(server);
 }
