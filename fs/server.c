@@ -184,8 +184,9 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 		size = fuse_session_receive_buf(session, &server->buffer);
 		if (size > 0)
 			server_answer(server, &server->buffer); /* REQUEST */
+		/* Before anybody is answered who could take the mount for ready. */
+		tell_ready(server);
 	}
-	tell_ready(server);
 	if (size == -EAGAIN && !cache_has_delayed(server->cache))
 		recovery_all_were_resent(server);
 	if (size == 0 || (size < 0 && size != -EAGAIN && size != -EINTR))

@@ -130,8 +130,10 @@ static int await_change(const char *mountpoint, int before)
 	close(ends[0]);
 	if (pid > 0) {
 		kill(pid, SIGKILL);
-		/* Not waited for: it may be in a read that the kernel lets nobody leave. */
-		waitpid(pid, NULL, WNOHANG);
+		/* Not for long: it may be in a read that the kernel lets nobody leave. */
+		const struct timespec tick = {0, UPGRADE_TICK_MS * 1000000};
+		for (int i = 0; i < 1000 / UPGRADE_TICK_MS && waitpid(pid, NULL, WNOHANG) == 0; i++)
+			nanosleep(&tick, NULL);
 	}
 	return server;
 }

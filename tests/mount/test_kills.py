@@ -89,7 +89,7 @@ class Client:
         os.close(descriptor)
 
     def run(self):
-        kinds = (self.life, self.life, self.values, self.missing, self.ended, self.input, self.output, self.refused,
+        kinds = (self.life, self.life, self.values, self.missing, self.ended, self.output, self.refused,
                  self.several, self.held, self.left)
         while not self.stop[0]:
             self.random.choice(kinds)()
