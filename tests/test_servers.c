@@ -23,15 +23,9 @@
 #include "core/launchers.h"
 #include "core/message.h"
 
-enum { DEADLINE_SECONDS = 120, NEWS_MAX = 16 };
+#include "support.h"
 
-#define CHECK(condition)                                                        \
-	do {                                                                    \
-		if (!(condition)) {                                             \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			return 1;                                               \
-		}                                                               \
-	} while (0)
+enum { DEADLINE_SECONDS = 120, NEWS_MAX = 16 };
 
 struct server {
 	struct ptable *table;
