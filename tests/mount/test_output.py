@@ -276,19 +276,19 @@ def a_reader_that_is_too_slow_misses_what_was_dropped_and_goes_on(mount):
 @claim
 def a_program_that_truncates_its_output_hurts_nobody(mount):
     """`> /dev/stdout` empties the file under the readers: what comes then is read."""
-    script = 'echo a long first line; read x < "$0"; : > /dev/stdout; echo new; read x < "$0"'
-    go = make_fifo(mount)
-    path = mount.start('a', '/bin/sh', ['-c', script, go])
+    script = 'exec 3< "$0"; echo a long first line; read x <&3; : > /dev/stdout; echo new; read x <&3'
+    path = mount.start('a', '/bin/sh', ['-c', script, make_fifo(mount)])
+    go = os.open(mount.base + '/go', os.O_WRONLY)
     output, stdout = (os.open(f'{path}/{name}', os.O_RDONLY) for name in ('output', 'stdout'))
     same(os.read(output, 100), b'a long first line\n')
     same(os.read(stdout, 100), b'a long first line\n')
-    write(go, '\n', os.O_WRONLY)
+    os.write(go, b'\n')
     same(os.read(output, 100), b'new\n')
     same(os.read(stdout, 100), b'')
     same(read(path + '/stdout'), 'new\n')
-    write(go, '\n', os.O_WRONLY)
+    os.write(go, b'\n')
     same(os.read(output, 100), b'')
-    for descriptor in (output, stdout):
+    for descriptor in (output, stdout, go):
         os.close(descriptor)
 
 
