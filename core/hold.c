@@ -10,7 +10,7 @@
 #include "core/manager_private.h"
 #include "core/message.h"
 
-enum { KEEPER_PATIENCE_MS = 1000 };
+enum { KEEPER_PATIENCE_MS = 1000, NOBODY = 0 };
 
 struct hold_drop {
 	uint64_t id;
@@ -79,14 +79,14 @@ void hold_release(struct manager *manager)
 }
 
 /* The program reads the end of its input when the last has closed the pipe, so the keeper must do it now: a message about
- * what is not wanted makes it look. */
+ * what nobody ever announces makes it look. */
 static void on_input_closed(struct input *input)
 {
 	struct manager *manager = input->context;
-	const struct holding holding = { input->process->id, HOLDING_STDIN_PIPE, manager->config.socket_fd };
-	holdings_drop(manager->config.holdings, holding.id, HOLDING_STDIN_QUEUE);
-	holdings_drop(manager->config.holdings, holding.id, holding.kind);
-	send_hold(manager, &holding);
+	const struct holding nothing = { NOBODY, HOLDING_STDIN_PIPE, manager->config.socket_fd };
+	holdings_drop(manager->config.holdings, input->process->id, HOLDING_STDIN_QUEUE);
+	holdings_drop(manager->config.holdings, input->process->id, HOLDING_STDIN_PIPE);
+	send_hold(manager, &nothing);
 }
 
 static void on_queued(struct input *input)

@@ -347,6 +347,7 @@ static int child_exec(const struct launch_child *child)
 	const struct launch_spec *spec = child->spec;
 	int error = ENOENT;
 
+	child->entry->candidate = 0;
 	child_reset_signals(spec);
 	clock_gettime(CLOCK_REALTIME, &child->entry->started);
 	if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &launch_empty_mask, NULL, LAUNCH_MASK_SIZE) < 0)

@@ -27,11 +27,18 @@ void start_destroy(struct start *start)
 	free(start);
 }
 
+/* What could not be executed: only then the candidate is one of these. */
+static const char *tried(const struct configuration *c, const struct launch_spec *spec, const struct ptable_entry *entry)
+{
+	if (spec->candidates)
+		return spec->candidates[entry->candidate];
+	return c->target.size ? c->target.bytes : "run";
+}
+
 static void describe(const struct start *start, const struct launch_spec *spec, const struct ptable_entry *entry,
 		     struct refusal *why)
 {
 	const struct configuration *c = &start->process->configuration;
-	const char *target = spec->candidates ? spec->candidates[entry->candidate] : c->target.size ? c->target.bytes : "run";
 	const char *reason = entry->error ? strerror(entry->error) : "it was killed before it could";
 	switch (entry->step) {
 	case LAUNCH_STEP_USER:
@@ -55,7 +62,7 @@ static void describe(const struct start *start, const struct launch_spec *spec, 
 		if (entry->error == ENOENT && c->target.size && !strchr(c->target.bytes, '/'))
 			refuse(why, ENOENT, "cannot execute %s: it is in no directory of PATH (%s)", c->target.bytes, reason);
 		else
-			refuse(why, ENOENT, "cannot execute %s: %s", target, reason);
+			refuse(why, ENOENT, "cannot execute %s: %s", tried(c, spec, entry), reason);
 		break;
 	default:
 		refuse(why, EAGAIN, "cannot make a process: %s", reason);

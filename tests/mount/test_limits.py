@@ -129,6 +129,15 @@ def nice_is_its_priority(mp):
 
 
 @claim
+def a_start_that_fails_once_it_has_its_nice_says_why(mp):
+    """cwd and target: a directory and a program that are not there, with a nice that is."""
+    path = mp.make('p', 'true', nice='7', cwd='/no/such/directory')
+    expect_errno(errno.ENOENT, lambda: write(path + '/ctl', 'start'), '/no/such/directory', error_file=path + '/error')
+    write(path + '/ctl', 'cwd /\ntarget /no/such/program')
+    expect_errno(errno.ENOENT, lambda: write(path + '/ctl', 'start'), '/no/such/program', error_file=path + '/error')
+
+
+@claim
 def status_json_says_all_of_it(mp):
     """status.json: every key is always there, null for what is not set."""
     plain = json.loads(read(mp.make('plain', 'true') + '/status.json'))
