@@ -30,15 +30,19 @@ static void give_up(struct manager *manager, struct process *process, int error)
 void start_send(struct manager *manager)
 {
 	struct start *start;
+	bool sent = false;
 	while ((start = STAILQ_FIRST(&manager->unsent))) {
 		int error = message_send_launch(manager->config.socket_fd, &start->message);
 		if (error == -EAGAIN)
 			break;
 		STAILQ_REMOVE_HEAD(&manager->unsent, link);
+		sent = true;
 		/* Without a keeper (EPIPE) the mount ends, and this start with it. */
 		if (error && error != -EPIPE)
 			give_up(manager, start->process, error);
 	}
+	if (sent)
+		captures_prepare(manager->captures);
 	listen_for(manager);
 }
 
