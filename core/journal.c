@@ -16,7 +16,7 @@
 enum {
 	JOURNAL_VERSION = 1,
 	HEADER_SIZE = 4096 + JOURNAL_MEMORY,
-	LEAST_LIMIT = 1 << 20, /* before it a compaction is not worth its while, and its pages are kept for the next */
+	LEAST_LIMIT = 128 << 10, /* before it a compaction is not worth its while, and its pages are kept for the next */
 	GROWTH = 3,            /* times what counted at the last compaction */
 };
 
