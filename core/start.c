@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -193,7 +194,7 @@ static int open_streams(struct start *start, struct launch_spec *spec)
 		error = open_output(process, spec, 1);
 	if (error)
 		return error;
-	spare_descriptors(start->manager, spec->stderr_fd);
+	spare_descriptors(start->manager, MAX(process->output_fd[0], process->output_fd[1]));
 	share_recount(process);
 	if (!process->configuration.stdin_open && process->stdin_fd < 0)
 		return 0;
