@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/badness.h"
+#include "core/kin.h"
 #include "core/launchers.h"
 #include "core/message.h"
 #include "core/revival.h"
@@ -22,6 +23,7 @@ enum {
 	KEEPER_TICK_MS = 20, /* between looks at what sends no signal */
 	KEEPER_SPARE_FDS = 512,   /* for what launches need at once, beside what is held */
 	KEEPER_UPGRADE_MS = 8000, /* in which the installed program must be ready */
+	KEEPER_PATIENCE_MS = 60000, /* and any other: hundreds of thousands of processes are taken over in less */
 };
 
 struct reaping {
@@ -223,7 +225,8 @@ struct life {
 	bool upgrade_wanted; /* the next one will be */
 	int died_of;     /* the last one's status */
 	struct timespec died; /* when the last one that was ready did */
-	struct timespec late; /* when an upgrade has failed that is not ready */
+	struct timespec late; /* when the one that is awaited has to be ready */
+	bool was_late;   /* it was not, and is being killed */
 };
 
 /* Result: the signal, or 0 after a tick when there is something that sends none. */
@@ -276,6 +279,11 @@ static bool life_is_ready(const struct life *life)
 	return ptable_ready(life->keeper->table, &since) == life->keeper->server;
 }
 
+static long keeper_patience(const struct keeper *keeper)
+{
+	return keeper->patience_ms ? (long)keeper->patience_ms : KEEPER_PATIENCE_MS;
+}
+
 /* DRAIN and SPAWN: the old socket is read to its end before there is a new server: what the old one asked for is done by then, or
  * never will be. Result: 0 or -errno. */
 static int life_begin_server(struct life *life)
@@ -304,7 +312,8 @@ static int life_begin_server(struct life *life)
 	life->awaited = true;
 	life->upgrading = life->upgrade_wanted;
 	life->upgrade_wanted = false;
-	life->late = now_plus(KEEPER_UPGRADE_MS);
+	life->was_late = false;
+	life->late = now_plus(life->upgrading ? KEEPER_UPGRADE_MS : keeper_patience(keeper));
 	return 0;
 }
 
@@ -340,6 +349,28 @@ static bool life_goes_on(struct life *life)
 	return !error;
 }
 
+/* By a signal or by a debugger: whoever did it can let it go on. */
+static bool is_stopped(pid_t pid)
+{
+	struct kin kin;
+
+	return kin_read(pid, &kin) == 0 && (kin.state == 'T' || kin.state == 't');
+}
+
+/* One that serves may be stopped for as long as anybody likes, so one that is to serve may too. Not in an upgrade, whose caller
+ * waits and where there is another program. */
+static void life_end_late_server(struct life *life)
+{
+	if (!life->upgrading && is_stopped(life->keeper->server)) {
+		life->late = now_plus(keeper_patience(life->keeper));
+		return;
+	}
+	if (!life->upgrading && !life->was_late)
+		life_tell(life, KEEPER_LATE, 0);
+	life->was_late = true;
+	kill(life->keeper->server, SIGKILL);
+}
+
 static void life_look_for_readiness(struct life *life)
 {
 	if (!life->awaited)
@@ -347,8 +378,8 @@ static void life_look_for_readiness(struct life *life)
 	if (life_is_ready(life)) {
 		life_tell(life, life->upgrading ? KEEPER_UPGRADED : KEEPER_RESTARTED, 0);
 		life->awaited = life->upgrading = false;
-	} else if (life->upgrading && !life->reaping.server_ended && has_passed(life->late)) {
-		kill(life->keeper->server, SIGKILL);
+	} else if (!life->reaping.server_ended && has_passed(life->late)) {
+		life_end_late_server(life);
 	}
 }
 
