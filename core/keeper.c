@@ -227,6 +227,8 @@ struct life {
 	struct timespec died; /* when the last one that was ready did */
 	struct timespec late; /* when the one that is awaited has to be ready */
 	bool was_late;   /* it was not, and is being killed */
+	bool between;    /* the last one has ended, and another follows */
+	struct timespec next; /* not before this */
 };
 
 /* Result: the signal, or 0 after a tick when there is something that sends none. */
@@ -312,7 +314,7 @@ static int life_begin_server(struct life *life)
 	life->awaited = true;
 	life->upgrading = life->upgrade_wanted;
 	life->upgrade_wanted = false;
-	life->was_late = false;
+	life->was_late = life->between = false;
 	life->late = now_plus(life->upgrading ? KEEPER_UPGRADE_MS : keeper_patience(keeper));
 	return 0;
 }
@@ -323,23 +325,33 @@ static void life_fail_upgrade(struct life *life, int error)
 	life->upgrading = life->upgrade_wanted = false;
 }
 
-/* Result: true when a server follows the one that ended. */
-static bool life_goes_on(struct life *life)
+/* Result: true when a server is to follow the one that ended. */
+static bool life_wants_another(struct life *life)
 {
-	int error;
+	const struct revival_death death = {
+		.status = life->reaping.server_status, .was_ready = !life->awaited, .was_late = life->was_late,
+		.when = now_plus(0),
+	};
 
 	life->died_of = life->reaping.server_status;
 	if (!life->keeper->spawn || life->died_of == 0)
 		return false;
 	if (!life->awaited)
-		life->died = now_plus(0);
+		life->died = death.when;
 	if (life->upgrading) {
 		life_fail_upgrade(life, 0);
-	} else if (!revival_allows(&life->revival, life->died_of, !life->awaited, now_plus(0))) {
+	} else if (!revival_allows(&life->revival, &death)) {
 		life_tell(life, KEEPER_GAVE_UP, 0);
 		return false;
 	}
-	error = life_begin_server(life);
+	return true;
+}
+
+/* Result: false when none can be begun. */
+static bool life_follow_server(struct life *life)
+{
+	int error = life_begin_server(life);
+
 	if (error && life->upgrade_wanted) {
 		life_fail_upgrade(life, error);
 		error = life_begin_server(life);
@@ -371,6 +383,18 @@ static void life_end_late_server(struct life *life)
 	kill(life->keeper->server, SIGKILL);
 }
 
+/* After a server has ended. Result: false when that is the end. */
+static bool life_goes_on(struct life *life)
+{
+	if (!life->between) {
+		if (!life_wants_another(life))
+			return false;
+		life->between = true;
+		life->next = now_plus(revival_pause(&life->revival));
+	}
+	return !has_passed(life->next) || life_follow_server(life);
+}
+
 static void life_look_for_readiness(struct life *life)
 {
 	if (!life->awaited)
@@ -391,7 +415,8 @@ static void life_take_signal(struct life *life, int number)
 		holdings_sweep(keeper->holdings);
 	if (number == SIGUSR2 && !life->upgrading && !life->upgrade_wanted) {
 		life->upgrade_wanted = true;
-		kill(keeper->server, SIGKILL);
+		if (!life->between)
+			kill(keeper->server, SIGKILL);
 	} else if (number != 0 && number != SIGCHLD && number != SIGUSR2) {
 		if (life->taken.count < KEEPER_SIGNALS)
 			life->taken.numbers[life->taken.count++] = number;

@@ -1,10 +1,11 @@
-/* A server that has to follow another, and does not become ready. */
+/* Servers that have to follow another, and do not become ready. */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/kin.h"
+#include "core/revival.h"
 
 #include "servers.h"
 
@@ -114,11 +115,32 @@ static void one_that_is_stopped_has_time_until_it_goes_on(void **state)
 	assert_int_equal(play(&scene), 0);
 }
 
+enum { KILLS = REVIVAL_KILLS_AT_ONCE + 5 };
+
+static int is_killed_before_it_is_ready(struct server *server)
+{
+	if (server->number <= KILLS)
+		be_killed();
+	ptable_set_ready(server->table, getpid());
+	return 0;
+}
+
+static void many_that_are_killed_before_they_are_ready_are_followed(void **state)
+{
+	const struct scene scene = {
+		.server = is_killed_before_it_is_ready, .servers = KILLS + 2, .news = { KEEPER_RESTARTED }, .news_count = 1,
+	};
+
+	(void)state;
+	assert_int_equal(play(&scene), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_that_does_not_become_ready_is_killed_and_followed),
 		cmocka_unit_test(three_that_do_not_become_ready_end_the_mount),
+		cmocka_unit_test(many_that_are_killed_before_they_are_ready_are_followed),
 		cmocka_unit_test(one_that_is_stopped_has_time_until_it_goes_on),
 	};
 

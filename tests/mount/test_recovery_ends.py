@@ -57,6 +57,35 @@ def many_kills_are_no_fault_of_the_server(mp):
         same(value(path + '/alive'), '1')
 
 
+def servers_at_once(keeper):
+    """As find_servers(), much sooner: also one that has not reached its exec."""
+    try:
+        return [int(word) for word in open(f'/proc/{keeper}/task/{keeper}/children').read().split()]
+    except FileNotFoundError:
+        raise harness.Skip('no /proc/PID/task/TID/children') from None
+
+
+@claim
+def kills_faster_than_a_server_becomes_ready_are_survived(mp):
+    """A kill is no fault of a server, also of one that had no time to become ready."""
+    path = mp.start('p', 'sleep', '1000')
+    join, = blocked(mp, (write, path + '/ctl', 'join'))
+    before, dead = mp.messages().count('taken over'), set()
+
+    def kill_another():
+        for pid in servers_at_once(mp.keeper):
+            errno_of(os.kill, pid, signal.SIGKILL)
+            dead.add(pid)
+        return len(dead) >= 30
+    wait_until(kill_another, what='30 dead servers')
+    mp.server = wait_until(lambda: (pid := mp.find_server()) not in dead and pid, what='another server')
+    mp.servers = [mp.server]
+    same((value(path + '/alive'), join.is_alive()), ('1', True))
+    comment(f'{len(dead)} were killed, {mp.messages().count("taken over") - before} had been ready')
+    write(path + '/ctl', 'kill')
+    join.result()
+
+
 @claim
 def a_stopped_server_that_is_killed_is_followed(mp):
     """What was asked of a server that hung is answered by the next."""
