@@ -347,6 +347,17 @@ static bool life_wants_another(struct life *life)
 	return true;
 }
 
+/* What lacks now may be there soon: as after a kill of a server that was not ready. */
+static bool life_tries_again(struct life *life, int error)
+{
+	const struct revival_death death = { .status = SIGKILL, .when = now_plus(0) };
+
+	if (error != -ENOMEM && error != -EAGAIN && error != -EMFILE && error != -ENFILE)
+		return false;
+	life->next = now_plus(REVIVAL_PAUSE_MS);
+	return revival_allows(&life->revival, &death);
+}
+
 /* Result: false when none can be begun. */
 static bool life_follow_server(struct life *life)
 {
@@ -356,9 +367,10 @@ static bool life_follow_server(struct life *life)
 		life_fail_upgrade(life, error);
 		error = life_begin_server(life);
 	}
-	if (error)
-		life_tell(life, KEEPER_GAVE_UP, error);
-	return !error;
+	if (!error || life_tries_again(life, error))
+		return true;
+	life_tell(life, KEEPER_GAVE_UP, error);
+	return false;
 }
 
 /* By a signal or by a debugger: whoever did it can let it go on. */
@@ -448,7 +460,8 @@ int keeper_run(struct keeper *keeper, int *status)
 		life_look_for_readiness(&life);
 		if (life.reaping.server_ended && !life_goes_on(&life))
 			break;
-		life_take_signal(&life, keeper_wait(&life.signals, life.taken.told < life.taken.count || life.awaited));
+		bool ticks = life.taken.told < life.taken.count || life.awaited || life.between;
+		life_take_signal(&life, keeper_wait(&life.signals, ticks));
 	}
 	launchers_destroy(life.launchers);
 	*status = life.reaping.server_status;

@@ -43,6 +43,7 @@ struct scene {
 	unsigned news_count;
 	int servers;             /* so many in all */
 	int spawn_error;         /* of the installed program, -errno */
+	int failures, failure;   /* so many calls for the same program give this, -errno */
 	unsigned patience_ms;
 	bool (*has_settled)(const struct server *, pid_t); /* the keeper goes on, and its patience begins, when it has; NULL: at once */
 };
@@ -54,7 +55,7 @@ struct stage {
 	struct keeper keeper;
 	struct keeper_news news[NEWS_MAX];
 	unsigned news_count;
-	int servers;
+	int servers, failures;
 };
 
 static inline void pause_a_little(void)
@@ -70,6 +71,10 @@ static inline int on_spawn(void *context, enum keeper_program program, int serve
 
 	if (program == KEEPER_INSTALLED && stage->scene->spawn_error)
 		return stage->scene->spawn_error;
+	if (stage->servers && program == KEEPER_SAME && stage->failures < stage->scene->failures) {
+		stage->failures++;
+		return stage->scene->failure;
+	}
 	stage->server.number = stage->servers++;
 	stage->server.program = program;
 	stage->server.socket_fd = server_socket_fd;
@@ -117,6 +122,7 @@ static inline int run_keeper(const struct scene *scene)
 	keeper_kill_all(stage.server.table);
 	CHECK(status == scene->status);
 	CHECK(stage.servers == scene->servers);
+	CHECK(stage.failures == scene->failures);
 	CHECK(stage.news_count == scene->news_count);
 	for (unsigned i = 0; i < scene->news_count; i++)
 		CHECK(stage.news[i].event == scene->news[i]);

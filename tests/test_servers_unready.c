@@ -135,12 +135,48 @@ static void many_that_are_killed_before_they_are_ready_are_followed(void **state
 	assert_int_equal(play(&scene), 0);
 }
 
+static int is_ready_when_there_is_one(struct server *server)
+{
+	if (server->number == 0)
+		be_killed();
+	ptable_set_ready(server->table, getpid());
+	return 0;
+}
+
+static void one_that_cannot_be_executed_for_lack_of_something_is_tried_again(void **state)
+{
+	static const int lacking[] = { -ENOMEM, -EAGAIN, -EMFILE, -ENFILE };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lacking / sizeof *lacking; i++) {
+		const struct scene scene = {
+			.server = is_ready_when_there_is_one, .servers = 2, .failures = 3, .failure = lacking[i],
+			.news = { KEEPER_RESTARTED }, .news_count = 1,
+		};
+
+		assert_int_equal(play(&scene), 0);
+	}
+}
+
+static void one_that_cannot_be_executed_at_all_ends_the_mount(void **state)
+{
+	const struct scene scene = {
+		.server = is_ready_when_there_is_one, .servers = 1, .failures = 1, .failure = -ENOEXEC, .status = SIGKILL,
+		.news = { KEEPER_GAVE_UP }, .news_count = 1,
+	};
+
+	(void)state;
+	assert_int_equal(play(&scene), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_that_does_not_become_ready_is_killed_and_followed),
 		cmocka_unit_test(three_that_do_not_become_ready_end_the_mount),
 		cmocka_unit_test(many_that_are_killed_before_they_are_ready_are_followed),
+		cmocka_unit_test(one_that_cannot_be_executed_for_lack_of_something_is_tried_again),
+		cmocka_unit_test(one_that_cannot_be_executed_at_all_ends_the_mount),
 		cmocka_unit_test(one_that_is_stopped_has_time_until_it_goes_on),
 	};
 
