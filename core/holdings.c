@@ -161,6 +161,11 @@ int holdings_map(int fd, struct holdings **out)
 	return error;
 }
 
+size_t holdings_size(void)
+{
+	return sizeof(struct holdings);
+}
+
 void holdings_unmap(struct holdings *holdings)
 {
 	munmap(holdings, sizeof(*holdings));
