@@ -160,6 +160,11 @@ int holdings_map(int fd, struct holdings **out)
 	return error;
 }
 
+size_t holdings_size(void)
+{
+	return sizeof(struct holdings);
+}
+
 void holdings_unmap(struct holdings *holdings)
 {
 	munmap(holdings, sizeof(*holdings));
