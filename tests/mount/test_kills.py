@@ -14,7 +14,7 @@ import select
 import signal
 import time
 
-from harness import DEADLINE, SLOWNESS, Mount, claim, main
+from harness import DEADLINE, SLOWNESS, claim, main
 from plain import comment, exit_of, expect_errno, fork, read, same, value, vector, wait_until, write
 
 SECONDS = 150  # a machine that is slower gets fewer kills: no test fails on a time

@@ -8,6 +8,7 @@ import time
 
 import harness
 from harness import SLOWNESS, Mount, claim, main
+from meanwhile import blocked
 from plain import (Background, children_of, comment, contains, errno_of, exists, expect_errno, fork, exit_of, in_child, read, same,
                    value, wait_until, write)
 
@@ -26,13 +27,6 @@ class Given:
 
     def __exit__(self, *_):
         self.mount.abandon()
-
-
-def blocked(mp, *calls):
-    before = mp.idle()
-    threads = [Background(*call) for call in calls]
-    wait_until(lambda: mp.pending() >= before + len(calls), what=f'{len(calls)} requests that wait')
-    return threads
 
 
 @claim
