@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""run.py [--seed N] [--steps M] [--seconds S] [--verbose]: random operations by several clients against a model.
+"""run.py [--seed N] [--steps M] [--seconds S] [--one-user] [--no-kills]: random operations by several clients against a model.
 
-Without --seed every run is another one; its number is printed and repeats it. With --seed the run goes on for --steps whatever
-time it takes. At the first difference the last steps are printed, and it ends with 1.
+Two users are among the clients, when the superuser runs it, and the server is killed now and then; the last two options are
+without these. Without --seed every run is another one; its number is printed and repeats it, but for the moments of the kills,
+which no number holds: what one has found may need several runs to be found again. With --seed the run goes on for --steps
+whatever time it takes. At the first difference the last steps are printed, and it ends with 1.
 """
 import argparse
 import os
 import random
+import re
 import sys
 import time
 import traceback
@@ -19,24 +22,41 @@ from plain import comment, errno_of  # noqa: E402
 from steps import STEPS  # noqa: E402
 import steps_inside  # noqa: E402,F401
 from steps_files import list_root, read_events  # noqa: E402
+from steps_kills import kill_server  # noqa: E402
+from users import BOB  # noqa: E402
 from world import World  # noqa: E402
 
 LAST = 60
+RESENDS = (6, 9)  # from this Linux on nobody who waits is interrupted by a kill
 
 
 class Run:
-    def __init__(self, seed, steps, seconds=None):
-        self.seed, self.steps, self.seconds = seed, steps, seconds
-        self.done = 0
+    """wide: what is more than one user's operations on a server that nobody kills: 'users', 'kills'."""
+
+    def __init__(self, seed, steps, seconds=None, wide=('users', 'kills')):
+        self.seed, self.steps, self.seconds, self.wide = seed, steps, seconds, wide
+        self.other = BOB if 'users' in wide and os.geteuid() == 0 else 0
+        self.done = self.kills = 0
+
+    def mount(self):
+        return Mount(*['allow_other'] if self.other else [])
+
+    def chosen(self):
+        linux = tuple(int(number) for number in re.findall(r'\d+', os.uname().release)[:2])
+        if 'kills' in self.wide and linux >= RESENDS:
+            return STEPS
+        return [(weight, function) for weight, function in STEPS if function is not kill_server]
 
     def go(self, mount):
         generator = random.Random(self.seed)
-        world = World(mount, Model(), generator)
-        weights = [weight for weight, _ in STEPS]
+        world = World(mount, Model(), generator, self.other)
+        steps = self.chosen()
+        weights = [weight for weight, _ in steps]
         limit = time.monotonic() + self.seconds if self.seconds else None
         try:
             while self.done < self.steps and not (limit and time.monotonic() > limit):
-                self.one(world, generator.choices(STEPS, weights)[0][1])
+                self.one(world, generator.choices(steps, weights)[0][1])
+            world.end_kills()
             list_root(world)
             read_events(world)
         except BaseException:
@@ -44,17 +64,24 @@ class Run:
             raise
         finally:
             world.finish()
+            self.kills = world.model.kills
         self.end(world)
 
     def one(self, world, function):
         # At least one client stays free to end what the others wait for.
-        if sum(not client.busy for client in world.clients) < 2:
+        if len(world.free(0)) < 2:
             function = release
         world.say(f'{self.done}: {function.__name__}')
         function(world)
         world.settle()
         world.collect()
         self.done += 1
+
+    def __str__(self):
+        return f'{self.done} steps, {self.kills} kills'
+
+    def options(self):
+        return ''.join(f' {option}' for what, option in (('users', '--one-user'), ('kills', '--no-kills')) if what not in self.wide)
 
     def end(self, world):
         assert world.mount.healthy(), 'the server died'
@@ -64,7 +91,7 @@ def release(world):
     """Whoever waits is let go: what it waits for ends."""
     for process in list(world.model.processes.values()):
         if process.state == 'running':
-            client = world.client()
+            client = world.client(0)
             world.say(f'{client.name}: kills {process.directory!r}')
             world.expect(client.call('w', world.path(process.directory, 'ctl'), b'kill', os.O_WRONLY)[0], 4, 'kill')
             world.model.verb(process, ['kill'], None)
@@ -78,18 +105,21 @@ def main():
     parser.add_argument('--seed', type=int)
     parser.add_argument('--steps', type=int, default=3000)
     parser.add_argument('--seconds', type=float)
+    parser.add_argument('--one-user', action='store_true')
+    parser.add_argument('--no-kills', action='store_true')
     chosen = parser.parse_args()
     seed = int.from_bytes(os.urandom(4), 'big') if chosen.seed is None else chosen.seed
     errno_of(need_fusectl)
-    run = Run(seed, chosen.steps, chosen.seconds)
+    wide = ('users',) * (not chosen.one_user) + ('kills',) * (not chosen.no_kills)
+    run = Run(seed, chosen.steps, chosen.seconds, wide)
     try:
-        with Mount() as mount:
+        with run.mount() as mount:
             run.go(mount)
     except Exception:
         traceback.print_exc()
-        print(f'differs after {run.done} steps; again: tests/random/run.py --seed {seed} --steps {run.done + 1}')
+        print(f'differs after {run.done} steps; again: tests/random/run.py --seed {seed} --steps {run.done + 1}{run.options()}')
         sys.exit(1)
-    print(f'seed {seed}: {run.done} steps')
+    print(f'seed {seed}: {run}')
 
 
 if __name__ == '__main__':
