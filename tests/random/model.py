@@ -25,7 +25,7 @@ def shown(name):
 class Process:
     def __init__(self, directory, identity, parent, owner):
         self.directory, self.identity, self.parent, self.made = directory, identity, parent, 0
-        self.owner = owner
+        self.owner, self.session = owner, None
         self.files = {name: row[1] for name, row in FILES.items()}
         self.files['daemon'] = parent.files['daemon'] if parent else b'0\n'
         self.vector = []
@@ -66,11 +66,13 @@ class Process:
 
 
 class Model:
-    def __init__(self):
+    def __init__(self, superusers=True):
+        self.superusers = superusers  # the mount
         self.processes = {}    # by directory, in the order of their making
         self.made = 0
         self.start_method = b'spawn\n'
         self.user = 0          # who asks now
+        self.session = None    # which that one holds open
         self.errors = {}       # the root's, of each user
         self.events = []       # (name, what)
         self.locks = {}        # name -> whose
@@ -111,6 +113,7 @@ class Model:
         else:
             self.made = number
         process = Process(directory, f'{inside.identity}:{number}' if inside else str(number), inside, self.user)
+        process.session = None if inside else self.session
         process.files['start_method'] = self.start_method
         process.files['name'] = directory.encode() + b'\n'
         process.files['authkey'] = inside.files['authkey'] if inside else None
@@ -146,21 +149,21 @@ class Model:
         del self.processes[process.directory]
         process.removed = True
         self.event(process, 'removed')
-        self.release(process)
+        self.release(self.children(process))
         self.error = ()
 
     def children(self, process):
         return [one for one in self.processes.values() if one.parent is process]
 
-    def release(self, process):
+    def release(self, children):
         """The end of a main process: daemonic ones are terminated, all pass to the mount."""
-        for child in self.children(process):
+        for child in children:
             if child.state == 'running':
                 child.stop_wanted = True
                 if child.daemonic:
                     self.signal_one(child, signal.SIGTERM)
                     self.signal_one(child, signal.SIGCONT)
-            child.parent = None
+            child.parent = child.session = None
 
     # ---- values ----
 
@@ -184,11 +187,12 @@ class Model:
             if b'\0' in data:
                 raise Refused(errno.EINVAL, 'NUL')
             return (data or process.directory.encode()) + b'\n', None
-        if file == 'user' and (process.owner or self.user):
+        trusted = self.superusers and not process.owner
+        if file == 'user' and (self.user or not trusted):
             line(data)
             raise Refused(errno.EPERM, 'superuser')
         value = rule_of(file)(data)
-        if file == 'nice' and process.owner and int(value) < int(NICE):
+        if file == 'nice' and not trusted and int(value) < int(NICE):
             raise Refused(errno.EPERM, 'nice value')
         return value, None
 
@@ -300,7 +304,7 @@ class Model:
         """What was its fate has come. True when it is for good."""
         code, process.fate, process.actor = process.fate, None, None
         self.event(process, f'exited {code}')
-        self.release(process)
+        self.release(self.children(process))
         if process.runs_again(code):
             process.state = 'between'
             return False

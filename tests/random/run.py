@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""run.py [--seed N] [--steps M] [--seconds S] [--one-user] [--no-kills]: random operations by several clients against a model.
+"""run.py [--seed N] [--steps M] [--seconds S] [--without users|kills|sessions]...: random operations by several clients
+against a model.
 
-Two users are among the clients, when the superuser runs it, and the server is killed now and then; the last two options are
-without these. Without --seed every run is another one; its number is printed and repeats it, but for the moments of the kills,
-which no number holds: what one has found may need several runs to be found again. With --seed the run goes on for --steps
-whatever time it takes. At the first difference the last steps are printed, and it ends with 1.
+Two users are among the clients, when the superuser runs it; the server is killed now and then; clients hold sessions. --without
+is without that. Without --seed every run is another one; its number is printed and repeats it, but for the moments of the
+kills, which no number holds: what one of them found may need several runs to be found again. With --seed the run goes on for
+--steps whatever time it takes. At the first difference the last steps are printed, and it ends with 1.
 """
 import argparse
 import os
@@ -22,7 +23,7 @@ from plain import comment, errno_of  # noqa: E402
 from steps import STEPS  # noqa: E402
 import steps_inside  # noqa: E402,F401
 from steps_files import list_root, read_events  # noqa: E402
-from steps_kills import kill_server  # noqa: E402
+from steps_wide import WIDE  # noqa: E402
 from users import BOB  # noqa: E402
 from world import World  # noqa: E402
 
@@ -31,11 +32,11 @@ RESENDS = (6, 9)  # from this Linux on nobody who waits is interrupted by a kill
 
 
 class Run:
-    """wide: what is more than one user's operations on a server that nobody kills: 'users', 'kills'."""
+    """without: of 'users', 'kills' and 'sessions'."""
 
-    def __init__(self, seed, steps, seconds=None, wide=('users', 'kills')):
-        self.seed, self.steps, self.seconds, self.wide = seed, steps, seconds, wide
-        self.other = BOB if 'users' in wide and os.geteuid() == 0 else 0
+    def __init__(self, seed, steps, seconds=None, without=()):
+        self.seed, self.steps, self.seconds, self.without = seed, steps, seconds, without
+        self.other = BOB if 'users' not in without and os.geteuid() == 0 else 0
         self.done = self.kills = 0
 
     def mount(self):
@@ -43,13 +44,13 @@ class Run:
 
     def chosen(self):
         linux = tuple(int(number) for number in re.findall(r'\d+', os.uname().release)[:2])
-        if 'kills' in self.wide and linux >= RESENDS:
-            return STEPS
-        return [(weight, function) for weight, function in STEPS if function is not kill_server]
+        without = {*self.without, *([] if linux >= RESENDS else ['kills'])}
+        unwanted = [function for what, function in WIDE.items() if what in without]
+        return [(weight, function) for weight, function in STEPS if function not in unwanted]
 
     def go(self, mount):
         generator = random.Random(self.seed)
-        world = World(mount, Model(), generator, self.other)
+        world = World(mount, Model(os.geteuid() == 0), generator, self.other)
         steps = self.chosen()
         weights = [weight for weight, _ in steps]
         limit = time.monotonic() + self.seconds if self.seconds else None
@@ -81,7 +82,7 @@ class Run:
         return f'{self.done} steps, {self.kills} kills'
 
     def options(self):
-        return ''.join(f' {option}' for what, option in (('users', '--one-user'), ('kills', '--no-kills')) if what not in self.wide)
+        return ''.join(f' --without {what}' for what in self.without)
 
     def end(self, world):
         assert world.mount.healthy(), 'the server died'
@@ -105,13 +106,11 @@ def main():
     parser.add_argument('--seed', type=int)
     parser.add_argument('--steps', type=int, default=3000)
     parser.add_argument('--seconds', type=float)
-    parser.add_argument('--one-user', action='store_true')
-    parser.add_argument('--no-kills', action='store_true')
+    parser.add_argument('--without', action='append', choices=('users', *WIDE), default=[])
     chosen = parser.parse_args()
     seed = int.from_bytes(os.urandom(4), 'big') if chosen.seed is None else chosen.seed
     errno_of(need_fusectl)
-    wide = ('users',) * (not chosen.one_user) + ('kills',) * (not chosen.no_kills)
-    run = Run(seed, chosen.steps, chosen.seconds, wide)
+    run = Run(seed, chosen.steps, chosen.seconds, chosen.without)
     try:
         with run.mount() as mount:
             run.go(mount)

@@ -25,7 +25,7 @@ class Actor:
 
     def __init__(self, fds, name, model, user):
         (self.in_fd, self.out_fd), self.name, self.busy, self.pid = fds, name, False, None
-        self.model, self.user = model, user
+        self.model, self.user, self.session = model, user, None
 
     def take(self, size):
         pieces = b''
@@ -46,7 +46,7 @@ class Actor:
         return result, self.take(size)
 
     def ask(self, operation, path='', data=b'', a=0, b=0):
-        self.model.user = self.user
+        self.model.user, self.model.session = self.user, self.session
         path = os.fsencode(path)
         whole = REQUEST.pack(ord(operation), a, b, len(path), len(data)) + path + data
         while whole:
