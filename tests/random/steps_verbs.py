@@ -65,9 +65,9 @@ def script(world):
         write_script(world, client, process)
 
 
-def write_script(world, client, process, fd=None):
+def write_script(world, client, process, fd=None, text=None):
     model = world.model
-    text = random_script(world, process)
+    text = text or random_script(world, process)
     world.say(f'{client.name}: {process.directory!r}/ctl {text!r}')
     data = text.encode()
     what = f'{text!r} to the ctl of {process.directory!r}'

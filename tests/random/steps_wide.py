@@ -2,7 +2,8 @@
 processes."""
 import os
 
-from steps import step
+from steps import WRITING, step
+from steps_verbs import write_script
 
 
 @step(2)
@@ -26,17 +27,31 @@ class Session:
 
 @step(3)
 def hold_session(world):
-    client, model = world.client(), world.model
+    client, model, chance = world.client(), world.model, world.random.random()
     if not client.session:
         world.say(f'{client.name}: opens session')
         fd, _ = client.call('o', world.path('session'), a=os.O_RDONLY)
         model.error = ()
         client.session = Session(fd)
-    elif world.random.random() < 0.5:
+    elif chance < 0.4 and len(model.processes) <= 12:
+        start_one(world, client, daemon=chance < 0.3)
+    elif chance < 0.7:
         world.say(f'{client.name}: closes session')
         client.call('c', a=client.session.fd)
         model.release([one for one in model.processes.values() if one.session is client.session])
         client.session = None
+
+
+def start_one(world, client, daemon):
+    """One that runs until it is told to end, made by the client."""
+    world.say(f'{client.name}: makes one that runs, daemon {daemon}')
+    client.call('c', a=client.call('o', world.path('clone'), a=os.O_RDWR)[0])
+    process = world.model.clone(None)
+    if daemon:
+        world.expect(client.call('w', world.path(process.directory, 'daemon'), b'1', WRITING)[0], 1, 'daemon')
+        world.model.write(process, 'daemon', b'1')
+    world.equip(process, client, False)
+    write_script(world, client, process, text='start')
 
 
 WIDE = {'kills': kill_server, 'sessions': hold_session}
