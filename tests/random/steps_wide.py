@@ -33,7 +33,7 @@ def hold_session(world):
         fd, _ = client.call('o', world.path('session'), a=os.O_RDONLY)
         model.error = ()
         client.session = Session(fd)
-    elif chance < 0.4 and len(model.processes) <= 12:
+    elif chance < 0.4 and len(model.processes) < 20:
         start_one(world, client, daemon=chance < 0.3)
     elif chance < 0.7:
         world.say(f'{client.name}: closes session')
