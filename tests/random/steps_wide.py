@@ -33,9 +33,10 @@ def hold_session(world):
         fd, _ = client.call('o', world.path('session'), a=os.O_RDONLY)
         model.error = ()
         client.session = Session(fd)
-    elif chance < 0.4 and len(model.processes) < 20:
-        start_one(world, client, daemon=chance < 0.3)
-    elif chance < 0.7:
+        return
+    if chance < 0.6:
+        start_one(world, client, daemon=chance < 0.45)
+    if chance > 0.3:
         world.say(f'{client.name}: closes session')
         client.call('c', a=client.session.fd)
         model.release([one for one in model.processes.values() if one.session is client.session])
