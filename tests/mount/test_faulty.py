@@ -7,6 +7,7 @@ import errno
 import mmap
 import os
 import select
+import signal
 import struct
 import tempfile
 
@@ -233,6 +234,40 @@ def a_tree_is_signalled_whole_or_the_write_fails():
                 wait_until(lambda: not any(map(exists, pids)), what=f'the end of the tree, {count} from {number} of {seen}')
                 write(path + '/ctl', 'join\nclose')
                 number += int(SLOWNESS) + seen // 200
+
+
+@claim(timeout=200)
+def a_server_that_lacks_something_when_it_begins_is_followed():
+    """A lack is no fault: another server is tried, and nothing is lost."""
+    faults = Faults()
+    for lacks in (MEMORY, FILES):
+        with faulty_mount(faults) as mp:
+            path = mp.start('p', 'sleep', '1000', timeout='1000')
+            session = os.open(mp('session'), os.O_RDONLY)
+            daemon = mp.start('daemon', 'sleep', '1000', daemon='1')
+            join = Background(write, path + '/ctl', 'join')
+
+            def follow(number, count):
+                faults.arm(EVERYBODY, number, count, lacks=lacks)
+                os.kill(mp.server, signal.SIGKILL)
+                same([persist(value, one + '/alive') for one in (path, daemon)], ['1', '1'], f'call {number} of {lacks}')
+                seen = faults.seen()
+                faults.arm(0)
+                mp.server = wait_until(mp.find_server, what='a server')
+                mp.servers = [mp.server]
+                return seen
+            seen = follow(1 << 20, 0)
+            if not seen:
+                raise Skip('this is not tests/faulty, which can lack something')
+            for number in range(0, seen, int(SLOWNESS)):
+                follow(number, 1)
+            for number in range(0, seen, 16):
+                follow(number, 4)  # the keeper tries each a while later
+            same((join.is_alive(), value(path + '/state')), (True, 'running'))
+            os.close(session)
+            same(value(daemon + '/wait'), '-15')
+            write(path + '/ctl', 'kill')
+            join.result()
 
 
 DAY = 86400
