@@ -5,9 +5,10 @@
  * interleaved: no start happens twice, no exit is lost, each start is answered as what was done, and when nothing moves any more
  * nobody waits (an invalid end state otherwise). The steps have the names they have in the code.
  *
- * -DONE_STARTER leaves out the second program that starts it, for a short run. -DBROKEN_TELL_BEFORE_COMMIT,
- * -DBROKEN_RELEASE_BEFORE_COMMIT, -DBROKEN_NO_ANSWER, -DBROKEN_NO_RECONCILE and -DBROKEN_TAKE_UNCHECKED each
- * leave out what one of these rests on: spin has to refute them.
+ * -DKILLS=N is how often the server may be killed; -DONE_STARTER leaves out the second program that starts it, which makes room for
+ * more kills. test_keeper_model.py goes through all states, of three kills and one starter and of two kills and two starters.
+ * -DBROKEN_TELL_BEFORE_COMMIT, -DBROKEN_RELEASE_BEFORE_COMMIT, -DBROKEN_NO_ANSWER, -DBROKEN_NO_RECONCILE and
+ * -DBROKEN_TAKE_UNCHECKED each leave out what one of these rests on: spin has to refute them.
  */
 #ifndef KILLS
 #define KILLS 2 /* of the server */
