@@ -124,25 +124,56 @@ def no_core(mp):
         resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
 
 
+def ends_with_its_server(mp, end, *sentences):
+    """`end` takes the server away for good: whoever waits gets an error, and no process and no mount are left."""
+    path = mp.start('p', 'sleep', '1000')
+    pid = int(value(path + '/pid'))
+    waiting = blocked(mp, (write, path + '/ctl', 'join'), (read, path + '/wait'))
+    end()
+    for call in waiting:
+        expect_errno(GONE, call.result)
+    same(mp.wait(), 1)
+    wait_until(lambda: not exists(pid), what='its process has ended')
+    contains(mp.messages(), *sentences)
+    same(mp.find_minor(), None, 'still mounted')
+
+
 @claim
 def a_server_that_dies_of_its_own_fault_too_often_ends_the_mount():
     """The keeper gives up with a clear message and ends requests with an error; no process is left behind."""
     with Given(Mount()) as mp:
         no_core(mp)
-        path = mp.start('p', 'sleep', '1000')
-        pid = int(value(path + '/pid'))
-        join, wait = blocked(mp, (write, path + '/ctl', 'join'), (read, path + '/wait'))
-        for _ in range(4):
-            mp.kill_server(signal.SIGABRT)
-            read(mp('version'))
-            same((join.is_alive(), wait.is_alive()), (True, True))
-        os.kill(mp.server, signal.SIGABRT)
-        expect_errno(GONE, join.result)
-        expect_errno(GONE, wait.result)
-        same(mp.wait(), 1)
-        wait_until(lambda: not exists(pid), what='its process has ended')
-        contains(mp.messages(), 'was killed by signal 6', GAVE_UP)
-        same(mp.find_minor(), None, 'still mounted')
+
+        def end():
+            for _ in range(4):
+                mp.kill_server(signal.SIGABRT)
+                same((value(mp('p', 'alive')), mp.pending() >= 2), ('1', True))
+            os.kill(mp.server, signal.SIGABRT)
+        ends_with_its_server(mp, end, 'was killed by signal 6', GAVE_UP)
+
+
+@claim
+def servers_that_never_become_ready_end_the_mount():
+    """The keeper gives up after three in a row that were not ready, with a clear message, and ends requests with an error."""
+    with Given(Mount()) as mp:
+        def end():
+            while mp.process.poll() is None:
+                server = mp.find_server()
+                errno_of(os.kill, server, signal.SIGKILL) if server else None
+        ends_with_its_server(mp, end, 'was killed by signal 9', GAVE_UP)
+
+
+@claim
+def a_server_that_no_other_can_follow_ends_the_mount():
+    """When the keeper can't restart it, it gives up with a clear message and ends requests with an error."""
+    with Given(Mount()) as mp:
+        def end():
+            most = resource.prlimit(mp.keeper, resource.RLIMIT_AS)[1]
+            resource.prlimit(mp.keeper, resource.RLIMIT_AS, (1 << 20, most))
+            os.kill(mp.server, signal.SIGKILL)
+        if SLOWNESS > 1:
+            raise harness.Skip('a sanitizer has no use for so little memory')
+        ends_with_its_server(mp, end, 'no other can be started: Cannot allocate memory')
 
 
 @claim
