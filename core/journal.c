@@ -53,7 +53,7 @@ int journal_make(void)
 		return -errno;
 	struct journal_header header = { .version = JOURNAL_VERSION };
 	memcpy(header.magic, MAGIC, sizeof MAGIC);
-	if (ftruncate(fd, (off_t)(HEADER_SIZE + 2 * HALF_SIZE)) || pwrite(fd, &header, sizeof header, 0) != sizeof header) {
+	if (fchmod(fd, 0600) || ftruncate(fd, (off_t)(HEADER_SIZE + 2 * HALF_SIZE)) || pwrite(fd, &header, sizeof header, 0) != sizeof header) {
 		int error = -errno;
 		close(fd);
 		return error;
