@@ -6,7 +6,7 @@ import resource
 import shutil
 import signal
 
-from plain import (contains, errno_of, exit_of, expect_errno, in_child, read, same, value, wait_until, write)
+from plain import contains, errno_name, errno_of, exit_of, expect_errno, in_child, read, same, value, wait_until, write
 from users import ALICE, BOB, DENIED, as_alice, as_bob, claim, fork_as, main_for_users, user_mount
 
 ROUNDS = 12
@@ -71,6 +71,35 @@ def cwd_and_redirections_lead_nowhere_that_their_user_may_not_go(mp):
     same((os.listdir(place), open(place + '/file').read()), (['file'], 'secret'))
     expect_errno(errno.EPERM, lambda: as_alice(lambda: os.symlink('/etc/passwd', mp('link'))))
     expect_errno(DENIED, lambda: as_bob(lambda: os.rename(path, mp('mine'))))
+
+
+@claim
+def what_the_keeper_has_open_is_nobodys_to_open(mp):
+    """A child gets no descriptor of ours, also not by a path that it opens before its program begins."""
+    his = as_bob(lambda: mp.start('his', 'sh', ['-c', 'echo mine; exec sleep 1000']))
+    wait_until(lambda: as_bob(lambda: read(his + '/stdout')) == 'mine\n')
+    numbers = [int(number) for number in os.listdir(f'/proc/{mp.keeper}/fd') if int(number) > 2]
+    assert len(numbers) > 4, numbers
+
+    def attempt(number, file):
+        path = mp.make(f'{file}{number}', **{'target': 'echo', 'args': 'forged', file: f'/proc/self/fd/{number}'})
+        code = errno_of(write, path + '/ctl', 'start')
+        os.rmdir(path)
+        return errno_name(code)
+    files = ('stdout_to', 'stderr_to', 'cwd', 'target')
+    for user in (as_alice, in_child):
+        same(user(lambda: [attempt(number, file) for number in numbers for file in files]), ['ENOENT'] * len(numbers) * len(files))
+    same(as_bob(lambda: read(his + '/stdout')), 'mine\n')
+
+
+@claim
+def a_program_reads_its_input_anew_and_cannot_change_it(mp):
+    """stdin is its owner's value: not the program's to write, who may be another user, and could keep there what counts for nobody."""
+    script = 'cat /dev/stdin; echo more 2>&- >> /dev/stdin || echo refused; cat'
+    paths = [as_alice(lambda: mp.run('hers', 'sh', ['-c', script], stdin='first\n')),
+             mp.run('chosen', 'sh', ['-c', script], stdin='first\n', user=str(ALICE))]
+    for path in paths:
+        same((read(path + '/stdout'), read(path + '/stdin')), ('first\nrefused\nfirst\n', 'first\n'))
 
 
 @claim
