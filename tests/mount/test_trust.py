@@ -30,10 +30,69 @@ def a_set_user_id_program_gives_no_rights_away(mp):
     """no_new_privs: for every user but the mount's own."""
     program = mp.base + '/id'
     shutil.copy('/usr/bin/id', program)
-    os.chmod(program, 0o4755)
-    same(read(as_alice(lambda: mp.run('hers', program, '-u')) + '/stdout'), f'{ALICE}\n')
-    same(read(mp.run('chosen', program, '-u', user=str(ALICE)) + '/stdout'), f'{ALICE}\n')
-    same(read(mp.run('roots', program, '-u') + '/stdout'), '0\n')
+    os.chmod(program, 0o6755)
+    for which in ('-u', '-g'):
+        same(read(as_alice(lambda: mp.run('hers' + which, program, which)) + '/stdout'), f'{ALICE}\n')
+        same(read(mp.run('chosen' + which, program, which, user=str(ALICE)) + '/stdout'), f'{ALICE}\n')
+        same(read(mp.run('roots' + which, program, which) + '/stdout'), '0\n')
+
+
+@claim
+def every_run_is_its_users_and_gains_nothing_whoever_begins_it(mp):
+    """no_new_privs, user and groups are the same in the runs that follow, and when another server begins them."""
+    log = mp.base + '/runs'
+    with open(log, 'w') as file:
+        os.chmod(file.fileno(), 0o666)
+    script = f'{{ grep -h NoNewPrivs /proc/self/status; id -u; id -g; }} | tr -d "\\n" >> {log}; echo >> {log}; [ $(wc -l < {log}) -ge 4 ]'
+    path = as_alice(lambda: mp.start('again', 'sh', ['-c', script], restart='on-failure'))
+    for _ in range(2):
+        mp.kill_server()
+        read(mp('version'))
+    write(path + '/ctl', 'join')
+    same(open(log).read().split('\n'), [f'NoNewPrivs:\t1{ALICE}{ALICE}'] * 4 + [''])
+
+
+@claim
+def what_was_opened_before_a_name_was_made_anew_leads_to_nobody_else(mp):
+    """A process id is never used again: an old descriptor, directory or cwd is not the next user's directory of that name."""
+    path = mp('x')
+    ways = {'stdout': os.O_RDONLY, 'env': os.O_RDONLY, 'error': os.O_RDONLY, 'result': os.O_RDONLY, 'exitcode': os.O_RDONLY,
+            'run': os.O_RDWR, 'target': os.O_RDWR, 'stdin': os.O_RDWR, 'ctl': os.O_WRONLY}
+    ready, told = os.pipe()
+    go, start = os.pipe()
+
+    def hold():
+        os.mkdir(path)
+        files = {file: os.open(f'{path}/{file}', way) for file, way in ways.items()}
+        os.chdir(path)
+        os.rmdir(path)
+        os.write(told, b'x')
+        os.read(go, 1)
+        reads = {errno_of(os.pread, fd, 100, 0) for file, fd in files.items() if ways[file] != os.O_WRONLY}
+        writes = {errno_of(os.write, fd, b'kill') for file, fd in files.items() if ways[file] != os.O_RDONLY}
+        paths = {errno_of(os.open, file, way) for file, way in ways.items()}
+        return (reads, writes, paths) != ({errno.ESTALE}, {errno.ESTALE}, {errno.ENOENT})
+    pid = fork_as(ALICE, hold)
+    os.read(ready, 1)
+    as_bob(lambda: mp.start('x', 'sh', ['-c', 'echo secret; exec sleep 1000'], env='A=secret', stdin='secret'))
+    os.write(start, b'x')
+    same(exit_of(pid), 0)
+    same((value(path + '/state'), value(path + '/target'), read(path + '/run'), read(path + '/stdin')), ('running', 'sh', '', 'secret'))
+    for descriptor in (ready, told, go, start):
+        os.close(descriptor)
+
+
+@claim
+def who_only_says_that_it_is_inside_is_nobodys_child(mp):
+    """$PROCFS_MP_ID of another user's process makes nobody its child, nor lets write its result."""
+    hers = as_alice(lambda: mp.start('hers', 'sleep', '1000', daemon='1'))
+    number = next(line for line in open(f"/proc/{value(hers + '/pid')}/environ").read().split('\0') if line.startswith('PROCFS_MP_ID='))
+    script = f'{number} setsid setsid -f sh -c "mkdir {mp.path}/made; echo x > {hers}/result; ls {mp.path}/self; echo done" 2>&1 & wait'
+    liar = as_bob(lambda: mp.start('liar', '/bin/sh', ['-c', script]))
+    wait_until(lambda: 'done' in as_bob(lambda: read(liar + '/stdout')))
+    same((os.stat(mp('made')).st_uid, value(mp('made', 'daemon')), os.listdir(hers + '/children')), (BOB, '0', []))
+    same(read(hers + '/result'), '')
+    contains(as_bob(lambda: read(liar + '/stdout')), 'Permission denied', 'No such file')
 
 
 @claim
