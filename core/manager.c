@@ -76,6 +76,7 @@ void manager_destroy(struct manager *manager)
 		process_destroy(process);
 	}
 	settling_stop(manager);
+	callers_finish(&manager->callers);
 	captures_destroy(manager->captures);
 	text_finish(&manager->scratch);
 	free(manager->roster);

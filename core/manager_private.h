@@ -6,6 +6,7 @@
 #ifndef PROCFS_MP_MANAGER_PRIVATE_H
 #define PROCFS_MP_MANAGER_PRIVATE_H
 
+#include "core/callers.h"
 #include "core/cgroup.h"
 #include "core/manager.h"
 #include "core/message.h"
@@ -84,6 +85,7 @@ struct manager {
 	struct process_list children; /* the mount's */
 	uint64_t last_id, made;
 	unsigned running;
+	struct callers callers;
 	uint64_t oldest; /* no running process began before: kin_now()'s ticks */
 
 	LIST_HEAD(, session) sessions;

@@ -94,6 +94,8 @@ static int open_row(struct target *target, struct handle *handle)
 	handle->session = opened.session;
 	if (opened.process)
 		handle->process = opened.process->id;
+	if (opened.process || opened.session)
+		forget_refusal(target);
 	return error;
 }
 

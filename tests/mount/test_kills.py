@@ -90,7 +90,7 @@ class Client:
 
     def run(self):
         kinds = (self.life, self.life, self.values, self.missing, self.ended, self.output, self.refused,
-                 self.several, self.held, self.left)
+                 self.several, self.held, self.left, self.input)
         while not self.stop[0]:
             self.random.choice(kinds)()
             self.rounds += 1

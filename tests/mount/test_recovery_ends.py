@@ -9,8 +9,8 @@ import time
 import harness
 from harness import SLOWNESS, Mount, claim, main
 from meanwhile import blocked
-from plain import (Background, comment, contains, errno_of, exists, expect_errno, fork, exit_of, in_child, read, same, value,
-                   wait_until, write)
+from plain import (Background, children_of, comment, contains, errno_of, exists, expect_errno, fork, exit_of, in_child, read, same,
+                   value, wait_until, write)
 
 GONE = (errno.ENOTCONN, errno.ECONNABORTED)
 GAVE_UP = 'which happens too often: no other is started'
@@ -51,6 +51,35 @@ def many_kills_are_no_fault_of_the_server(mp):
         same(value(path + '/alive'), '1')
 
 
+def servers_at_once(keeper):
+    """As find_servers(), much sooner: also one that has not reached its exec."""
+    try:
+        return [int(word) for word in open(f'/proc/{keeper}/task/{keeper}/children').read().split()]
+    except FileNotFoundError:
+        raise harness.Skip('no /proc/PID/task/TID/children') from None
+
+
+@claim
+def kills_faster_than_a_server_becomes_ready_are_survived(mp):
+    """A kill is no fault of a server, also of one that had no time to become ready."""
+    path = mp.start('p', 'sleep', '1000')
+    join, = blocked(mp, (write, path + '/ctl', 'join'))
+    before, dead = mp.messages().count('taken over'), set()
+
+    def kill_another():
+        for pid in servers_at_once(mp.keeper):
+            errno_of(os.kill, pid, signal.SIGKILL)
+            dead.add(pid)
+        return len(dead) >= 30
+    wait_until(kill_another, what='30 dead servers')
+    mp.server = wait_until(lambda: (pid := mp.find_server()) not in dead and pid, what='another server')
+    mp.servers = [mp.server]
+    same((value(path + '/alive'), join.is_alive()), ('1', True))
+    comment(f'{len(dead)} were killed, {mp.messages().count("taken over") - before} had been ready')
+    write(path + '/ctl', 'kill')
+    join.result()
+
+
 @claim
 def a_stopped_server_that_is_killed_is_followed(mp):
     """What was asked of a server that hung is answered by the next."""
@@ -89,6 +118,52 @@ def a_launch_that_fails_after_the_kill_tells_the_same_sentence(mp):
         finally:
             os.kill(other.server, signal.SIGCONT)
         same({name: (starts[name].result(), read(mp(name + '0', 'error'))) for name in cases}, expected)
+
+
+LAUNCHERS = 128  # LAUNCHERS_MAX of core/launchers.h
+
+
+def starts_told(mp, name):
+    """How many starts of those whose names begin so are in events."""
+    descriptor = os.open(mp('events'), os.O_RDONLY | os.O_NONBLOCK)
+    text = os.read(descriptor, 1 << 20).decode()
+    os.close(descriptor)
+    return sum(words[1].startswith(name) and words[2] == 'started' for words in map(str.split, text.splitlines()))
+
+
+@claim(timeout=120)
+def launches_that_all_hang_are_done_once_and_others_after_them(mp):
+    """When as many hang as there can be at once, the others wait; kills of the server lose and repeat none of them."""
+    with Mount() as other:
+        script = other.make('script', run='#!/bin/sh\nexit 5\n')
+        paths = [mp.make(f'hangs{n}', other(f'nothing{n}') if n % 2 else f'{script}/run') for n in range(LAUNCHERS + 20)]
+
+        def pids():
+            return [value(path + '/pid') for path in paths]
+        os.kill(other.server, signal.SIGSTOP)
+        try:
+            starts = [Background(write, path + '/ctl', 'start') for path in paths]
+            wait_until(lambda: len(children_of(mp.keeper)) >= 1 + LAUNCHERS, what=f'{LAUNCHERS} launches that hang')
+            begun = pids()
+            same(sum(pid != '' for pid in begun), LAUNCHERS)
+            beside = [Background(write, mp.make(f'beside{n}', 'true') + '/ctl', 'start\njoin') for n in range(3)]
+            for _ in range(3):
+                mp.kill_server()
+                same(pids(), begun)
+                same({start.is_alive() for start in starts + beside}, {True})
+        finally:
+            os.kill(other.server, signal.SIGCONT)
+        for number, (path, start) in enumerate(zip(paths, starts)):
+            if number % 2:
+                expect_errno(errno.ENOENT, start.result, f'nothing{number}', error_file=path + '/error')
+                same((value(path + '/state'), value(path + '/exitcode')), ('initial', ''))
+            else:
+                start.result()
+                same(value(path + '/wait'), '5')
+        for number, call in enumerate(beside):
+            call.result()
+            same(value(mp(f'beside{number}', 'exitcode')), '0')
+        same(starts_told(mp, 'hangs') + starts_told(mp, 'beside'), len(paths) // 2 + len(beside))
 
 
 @claim
@@ -153,27 +228,37 @@ def a_server_that_dies_of_its_own_fault_too_often_ends_the_mount():
 
 
 @claim
-def servers_that_never_become_ready_end_the_mount():
-    """The keeper gives up after three in a row that were not ready, with a clear message, and ends requests with an error."""
+def servers_that_fail_before_they_are_ready_end_the_mount():
+    """The keeper gives up after three in a row, with a clear message, and ends requests with an error."""
     with Given(Mount()) as mp:
+        no_core(mp)
+        resource.prlimit(mp.keeper, resource.RLIMIT_CORE, (0, 0))
+
         def end():
             while mp.process.poll() is None:
-                server = mp.find_server()
-                errno_of(os.kill, server, signal.SIGKILL) if server else None
-        ends_with_its_server(mp, end, 'was killed by signal 9', GAVE_UP)
+                for server in servers_at_once(mp.keeper):
+                    errno_of(os.kill, server, signal.SIGABRT)
+        ends_with_its_server(mp, end, 'was killed by signal 6', GAVE_UP)
 
 
 @claim
-def a_server_that_no_other_can_follow_ends_the_mount():
-    """When the keeper can't restart it, it gives up with a clear message and ends requests with an error."""
-    with Given(Mount()) as mp:
-        def end():
-            most = resource.prlimit(mp.keeper, resource.RLIMIT_AS)[1]
-            resource.prlimit(mp.keeper, resource.RLIMIT_AS, (1 << 20, most))
-            os.kill(mp.server, signal.SIGKILL)
-        if SLOWNESS > 1:
-            raise harness.Skip('a sanitizer has no use for so little memory')
-        ends_with_its_server(mp, end, 'no other can be started: Cannot allocate memory')
+def a_server_for_which_there_is_no_memory_now_follows_as_soon_as_there_is():
+    """What lacks at the moment is no reason to give up: requests wait meanwhile."""
+    with Mount() as mp:
+        path = mp.start('p', 'sleep', '1000')
+        join, = blocked(mp, (write, path + '/ctl', 'join'))
+        before = resource.prlimit(mp.keeper, resource.RLIMIT_AS)
+        resource.prlimit(mp.keeper, resource.RLIMIT_AS, (1 << 20, before[1]))
+        os.kill(mp.server, signal.SIGKILL)
+        look = Background(value, path + '/alive')
+        wait_until(lambda: not exists(mp.server), what='the end of the server')
+        same((mp.find_server(), look.is_alive(), join.is_alive()), (None, True, True))
+        resource.prlimit(mp.keeper, resource.RLIMIT_AS, before)
+        same(look.result(), '1')
+        mp.server = mp.find_server()
+        mp.servers = [mp.server]
+        write(path + '/ctl', 'kill')
+        join.result()
 
 
 @claim

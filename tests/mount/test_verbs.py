@@ -314,6 +314,18 @@ def error_is_the_last_refusal_and_empty_after_a_success(mp):
 
 
 @claim
+def what_is_made_by_an_open_is_a_success_too(mp):
+    """error: empty after the next success, which clone and session have in open(2)."""
+    for name in ('clone', 'session'):
+        expect_errno(E.EINVAL, lambda: os.mkdir(mp('all')), 'all', error_file=mp('error'))
+        for reading in ('clone', 'help'):
+            read(mp(reading))
+            contains(read(mp('error')), 'all')
+        os.close(os.open(mp(name), os.O_RDWR if name == 'clone' else os.O_RDONLY))
+        same(read(mp('error')), '', f'after an open of {name}')
+
+
+@claim
 def a_result_is_kept_and_can_be_read_again(mp):
     """A result is kept and can be read again, by any number of readers, until rmdir."""
     path = mp.run('kept', 'sh', ['-c', 'echo out; exit 5'])

@@ -1,12 +1,11 @@
 """procfs-mp(1) as a small machine: what each operation must answer, and what is the case afterwards.
 
-Knows no files and no clients. Whatever takes its time (an end, a next run) is told to it once it is known to have happened.
+Knows no files and no clients; of users it knows who asks: 0 is the superuser, whose mount it is. Whatever takes its time (an end, a next run) is told to it once it is known to have happened.
 """
 import errno
-import fnmatch
 import signal
 
-from values import FILES, Refused, rule_of, split
+from values import FILES, NICE, Refused, line, rule_of, split
 
 RESERVED = ('all', 'any', 'tree')
 SIGNALS = {'TERM': signal.SIGTERM, 'SIGKILL': signal.SIGKILL, 'kill': signal.SIGKILL, 'USR1': signal.SIGUSR1,
@@ -24,8 +23,9 @@ def shown(name):
 
 
 class Process:
-    def __init__(self, directory, identity, parent):
+    def __init__(self, directory, identity, parent, owner):
         self.directory, self.identity, self.parent, self.made = directory, identity, parent, 0
+        self.owner, self.session = owner, None
         self.files = {name: row[1] for name, row in FILES.items()}
         self.files['daemon'] = parent.files['daemon'] if parent else b'0\n'
         self.vector = []
@@ -66,14 +66,30 @@ class Process:
 
 
 class Model:
-    def __init__(self):
+    def __init__(self, superusers=True):
+        self.superusers = superusers  # the mount
         self.processes = {}    # by directory, in the order of their making
         self.made = 0
         self.start_method = b'spawn\n'
-        self.error = ()        # the root's
+        self.user = 0          # who asks now
+        self.session = None    # which that one holds open
+        self.errors = {}       # the root's, of each user
         self.events = []       # (name, what)
-        self.locks = set()
+        self.locks = {}        # name -> whose
         self.scripts = []      # those that wait
+        self.kills = self.kills_over = 0  # how often the server was, or is about to be, killed
+
+    @property
+    def error(self):
+        return self.errors.get(self.user, ())
+
+    @error.setter
+    def error(self, parts):
+        self.errors[self.user] = parts
+
+    def may(self, process, user=None):
+        user = self.user if user is None else user
+        return user in (0, process.owner)
 
     # ---- making and removing ----
 
@@ -96,7 +112,8 @@ class Model:
             inside.made = number
         else:
             self.made = number
-        process = Process(directory, f'{inside.identity}:{number}' if inside else str(number), inside)
+        process = Process(directory, f'{inside.identity}:{number}' if inside else str(number), inside, self.user)
+        process.session = None if inside else self.session
         process.files['start_method'] = self.start_method
         process.files['name'] = directory.encode() + b'\n'
         process.files['authkey'] = inside.files['authkey'] if inside else None
@@ -107,7 +124,7 @@ class Model:
 
     def make(self, name, inside):
         if len(name) > 255:
-            raise Refused(errno.ENAMETOOLONG)
+            self.fail(None, errno.ENAMETOOLONG, '255 bytes')
         if name in self.processes:
             raise Refused(errno.EEXIST)  # the kernel's own answer, mostly: no sentence is sure
         if name in RESERVED:
@@ -132,21 +149,21 @@ class Model:
         del self.processes[process.directory]
         process.removed = True
         self.event(process, 'removed')
-        self.release(process)
+        self.release(self.children(process))
         self.error = ()
 
     def children(self, process):
         return [one for one in self.processes.values() if one.parent is process]
 
-    def release(self, process):
+    def release(self, children):
         """The end of a main process: daemonic ones are terminated, all pass to the mount."""
-        for child in self.children(process):
+        for child in children:
             if child.state == 'running':
                 child.stop_wanted = True
                 if child.daemonic:
                     self.signal_one(child, signal.SIGTERM)
                     self.signal_one(child, signal.SIGCONT)
-            child.parent = None
+            child.parent = child.session = None
 
     # ---- values ----
 
@@ -170,7 +187,14 @@ class Model:
             if b'\0' in data:
                 raise Refused(errno.EINVAL, 'NUL')
             return (data or process.directory.encode()) + b'\n', None
-        return rule_of(file)(data), None
+        trusted = self.superusers and not process.owner
+        if file == 'user' and (self.user or not trusted):
+            line(data)
+            raise Refused(errno.EPERM, 'superuser')
+        value = rule_of(file)(data)
+        if file == 'nice' and not trusted and int(value) < int(NICE):
+            raise Refused(errno.EPERM, 'nice value')
+        return value, None
 
     def put(self, process, file, value, vector):
         if file == 'args':
@@ -249,7 +273,7 @@ class Model:
             if process.delayed:
                 process.fate, process.delayed = -process.delayed, None
         elif number == signal.SIGUSR1:
-            process.interrupts = 1
+            process.interrupts, process.kills_before = 1, self.kills_over
         elif not process.ignores_term:
             if process.paused:
                 process.delayed = number
@@ -280,7 +304,7 @@ class Model:
         """What was its fate has come. True when it is for good."""
         code, process.fate, process.actor = process.fate, None, None
         self.event(process, f'exited {code}')
-        self.release(process)
+        self.release(self.children(process))
         if process.runs_again(code):
             process.state = 'between'
             return False
@@ -354,138 +378,3 @@ class Model:
         else:
             raise Refused(errno.EINVAL, 'can be read' if words[0] == 'pid' else 'unknown verb', words[0])
         return words
-
-
-class Script:
-    """A write to a process's ctl. advance() does what can be done now; `answer` is None while it waits, then 0 or the errno."""
-
-    def __init__(self, model, process, text, inside=None):
-        self.model, self.process, self.inside, self.text = model, process, inside, text
-        self.lines = [line for line in text.split('\n') if line.strip(' \t')]
-        self.next, self.answer, self.waits = 0, None, False
-        try:
-            if not self.lines:
-                raise Refused(errno.EINVAL, 'there is no verb')
-            for line in self.lines:
-                model.check_line(process, line)
-        except Refused as refusal:
-            model.remember(process, refusal.parts or (None,))
-            self.answer = refusal.code
-
-    def do_line(self):
-        line = self.lines[self.next]
-        if self.process.removed:
-            self.model.fail(None, errno.ESRCH, 'process object is closed')
-        if line.split()[0] in FILES:
-            file = line.split()[0]
-            self.model.write(self.process, file, line[len(file):].lstrip(' \t').encode())
-            return False
-        return self.model.verb(self.process, line.split(), self.inside)
-
-    def advance(self):
-        while self.answer is None:
-            if self.waits and self.process.state != 'ended':
-                return
-            if not self.waits:
-                if self.next == len(self.lines):
-                    self.answer = 0
-                    self.model.remember(self.process, ())
-                    break
-                try:
-                    self.waits = self.do_line()
-                except Refused as refusal:
-                    if self.next:
-                        self.model.remember(self.process, refusal.parts + ('done before it',))
-                    self.answer = refusal.code
-                    break
-                if self.waits:
-                    continue
-            self.waits = False
-            self.next += 1
-
-
-class ManyScript:
-    """One line in the root's ctl."""
-
-    def __init__(self, model, verb, words, seconds=None):
-        self.model, self.verb, self.words, self.seconds = model, verb, words, seconds
-        self.answer, self.answers, self.chosen, self.ended, self.waits, self.any = None, (), [], [], False, False
-
-    def choose(self):
-        model, chosen = self.model, []
-        everybody = list(model.processes.values())
-        meant = [one for one in everybody if (one.state == 'initial') == (self.verb == 'start')]
-        for word in self.words:
-            if word in model.processes:
-                found = [model.processes[word]]
-            elif word == 'all' or '*' in word or '?' in word:
-                found = [one for one in meant if word == 'all' or fnmatch.fnmatchcase(one.directory, word)]
-            else:
-                found = []
-            if not found:
-                model.fail(None, errno.ENOENT)
-            chosen += found
-        return [one for one in everybody if one in chosen]
-
-    def check(self, process):
-        model = self.model
-        if self.verb == 'start':
-            model.check_start(process, None)
-        elif self.verb == 'close':
-            model.check_remove(process)
-        elif self.verb == 'reset':
-            if process.state == 'running':
-                raise Refused(errno.EBUSY)
-        elif not process.started:
-            raise Refused(errno.ESRCH, UNSTARTED)
-
-    def begin(self):
-        model = self.model
-        try:
-            self.chosen = self.choose()
-            for process in self.chosen:
-                before = process.error
-                try:
-                    self.check(process)
-                except Refused as refusal:
-                    process.error = before
-                    model.fail(None, refusal.code, shown(process.directory), *refusal.parts)
-            if self.verb == 'join':
-                self.waits = not self.is_over()
-                if self.waits and self.seconds is not None and self.seconds < 1:
-                    model.fail(None, errno.ETIME, 'still running after')
-            else:
-                self.act()
-            if not self.waits:
-                self.finish()
-        except Refused as refusal:
-            self.answer, self.waits = refusal.code, False
-
-    def act(self):
-        """Starts fail each for itself; which of them is the first, and told, nobody knows."""
-        refusals = []
-        for process in self.chosen:
-            try:
-                self.model.verb(process, [self.verb] + self.extra(), None)
-            except Refused as refusal:
-                refusals.append(refusal)
-        if refusals:
-            self.answers = {refusal.code for refusal in refusals}
-            self.model.fail(None, refusals[0].code)
-
-    def extra(self):
-        return ['USR1'] if self.verb == 'signal' else []
-
-    def is_over(self):
-        """Who has ended has, also when it is reset while others are still waited for."""
-        self.ended += [one for one in self.chosen if one.state == 'ended' and one not in self.ended]
-        return bool(self.ended) if self.any else len(self.ended) == len(self.chosen)
-
-    def finish(self):
-        self.answer = 0
-        self.model.error = ()
-
-    def advance(self):
-        if self.answer is None and self.is_over():
-            self.waits = False
-            self.finish()

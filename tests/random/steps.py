@@ -1,7 +1,8 @@
 """What the steps of a random run share: each chooses what to do, does it through a client and holds the answer against the model."""
+import errno
 import os
 
-from values import Refused, split
+from values import SECRET, Refused, split
 
 NAMES = ['a', 'b', 'worker-1', 'worker-2', 'with blank', 'new\nline', '-x', 'Process-3', 'Process-7', 'ümlaut']
 WRITING = os.O_WRONLY | os.O_TRUNC
@@ -18,6 +19,12 @@ def step(weight):
 def some(world, *states):
     chosen = [one for one in world.model.processes.values() if not states or one.state in states]
     return world.random.choice(chosen) if chosen else None
+
+
+def pair(world, *states):
+    """A client and a process, or None: mostly one that the client may do something with."""
+    client, process = world.client(), some(world, *states)
+    return world.suited(client, process), process
 
 
 def refused(world, call, *arguments):
@@ -47,10 +54,12 @@ def may_write(process, file, data):
 
 def look_at_value(world, client, process, file):
     result, data = client.call('r', world.path(process.directory, file))
-    if file == 'args':
+    world.expect(client.call('s', world.path(process.directory, file))[0], len(data), f'size of {file} of {process.directory!r}')
+    if file in SECRET and not world.model.may(process):
+        world.expect_code(result, errno.EACCES, f'{file} of {process.directory!r}, a secret')
+    elif file == 'args':
         world.expect(split(data), process.vector, f'args of {process.directory!r}, read {data!r}')
     elif process.files[file] is None:
-        world.key = world.key or data
-        world.expect(data, world.key, f'{file} of {process.directory!r}')
+        world.expect(data, world.keys.setdefault(process.owner, data), f'{file} of {process.directory!r}')
     else:
         world.expect(data, process.files[file], f'{file} of {process.directory!r}')

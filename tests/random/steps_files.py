@@ -6,9 +6,9 @@ import os
 from collections import Counter
 
 from model import shown
-from steps import NAMES, WRITING, check_errors, look_at_value, may_write, refused, some, step
+from steps import NAMES, WRITING, check_errors, look_at_value, may_write, pair, refused, some, step
 from steps_verbs import write_script
-from values import FILES, example
+from values import FILES, SECRET, example
 
 ODD_NAMES = ['all', 'any', 'tree', 'ctl', 'locks', 'n' * 255, 'n' * 256]
 
@@ -50,11 +50,14 @@ def clone(world):
 
 @step(4)
 def remove(world):
-    client, process = world.client(), some(world)
+    client, process = pair(world)
     if not process:
         return
     world.say(f'{client.name}: rmdir {process.directory!r}')
     result, _ = client.call('d', world.path(process.directory))
+    if not world.model.may(process):
+        world.expect_code(result, errno.EPERM, f"rmdir of another's {process.directory!r}")
+        return
     world.expect_code(result, refused(world, world.model.remove, process), f'rmdir {process.directory!r}')
     check_errors(world, process)
 
@@ -64,7 +67,8 @@ def remove_what_is_not_there(world):
     client = world.client()
     world.expect_code(client.call('d', world.path('nobody'))[0], errno.ENOENT, 'rmdir nobody')
     world.expect_code(client.call('d', world.path('locks'))[0], errno.EPERM, 'rmdir locks')
-    world.model.error = (None,)
+    if not client.user:  # the kernel's own answer to others
+        world.model.error = (None,)
     world.check_error(None)
 
 
@@ -72,7 +76,7 @@ def remove_what_is_not_there(world):
 
 @step(22)
 def configure(world):
-    client, process = world.client(), some(world)
+    client, process = pair(world)
     if not process:
         return
     file = world.random.choice(list(FILES))
@@ -83,15 +87,18 @@ def configure(world):
         flags, data = WRITING, b'\n' if file not in ('args', 'run', 'authkey') else b' '
     world.say(f'{client.name}: {process.directory!r}/{file} = {data!r}')
     result, _ = client.call('w', world.path(process.directory, file), data, WRITING)
-    world.expect_code(result, refused(world, world.model.write, process, file, data), f'{file} = {data!r}')
-    check_errors(world, process)
+    if world.model.may(process):
+        world.expect_code(result, refused(world, world.model.write, process, file, data), f'{file} = {data!r}')
+        check_errors(world, process)
+    else:
+        world.expect_code(result, errno.EACCES, f"another's {file} = {data!r}")
     look_at_value(world, client, process, file)
 
 
 @step(10)
 def equip(world):
-    client, process = world.client(), some(world, 'initial')
-    if process and may_write(process, 'target', b''):
+    client, process = pair(world, 'initial')
+    if process and may_write(process, 'target', b'') and world.model.may(process, client.user):
         world.say(f'{client.name}: {process.directory!r} will do what it is told')
         for file in ('cwd', 'stdout_to', 'stderr_to') if world.random.random() < 0.8 else ():
             if process.files[file]:
@@ -108,8 +115,11 @@ def root_method(world):
         return
     world.say(f'{client.name}: start_method = {data!r}')
     result, _ = client.call('w', world.path('start_method'), data, WRITING)
-    world.expect_code(result, refused(world, world.model.write_start_method, data), 'start_method')
-    check_errors(world, None)
+    if client.user:
+        world.expect_code(result, errno.EACCES, 'start_method of the mount')
+    else:
+        world.expect_code(result, refused(world, world.model.write_start_method, data), 'start_method')
+        check_errors(world, None)
     world.expect(client.call('r', world.path('start_method'))[1], world.model.start_method, 'start_method')
 
 
@@ -117,7 +127,7 @@ def root_method(world):
 
 @step(16)
 def look(world):
-    client, process = world.client(), some(world)
+    client, process = pair(world)
     if not process:
         return
     file = world.random.choice(list(FILES) + ['state', 'alive', 'exitcode', 'pid', 'ppid', 'stdout', 'stderr', 'result', 'error',
@@ -125,10 +135,13 @@ def look(world):
     if file in FILES:
         look_at_value(world, client, process, file)
         return
-    if file == 'error':
+    if file == 'error' and world.model.may(process, client.user):
         world.check_error(process)
         return
     result, data = client.call('l' if file == 'parent' else 'r', world.path(process.directory, file))
+    if file in SECRET and not world.model.may(process):
+        world.expect_code(result, errno.EACCES, f'{file} of {process.directory!r}, a secret')
+        return
     check_known(world, process, file, result, data)
 
 
@@ -212,13 +225,15 @@ def lock_names(world):
         client.call('c', a=fd)
         if name not in locks:
             world.model.error = ()
-        locks.add(name)
+        locks.setdefault(name, client.user)
     elif what == 'remove':
         result, _ = client.call('u', path)
-        world.expect_code(result, 0 if name in locks else errno.ENOENT, 'unlink of a lock')
+        owned = client.user in (0, locks.get(name))
+        world.expect_code(result, errno.ENOENT if name not in locks else 0 if owned else errno.EPERM, 'unlink of a lock')
         if name in locks:
-            world.model.error = ()
-        locks.discard(name)
+            world.model.error = () if owned else ('not yours',)
+        if owned:
+            locks.pop(name, None)
     elif what == 'write' and name in locks:
         world.expect_code(client.call('w', path, b'x', os.O_WRONLY)[0], errno.EPERM, 'a write to a lock')
         world.model.error = ('holds nothing',)
@@ -226,7 +241,7 @@ def lock_names(world):
         lock_against_another(world, client, path)
     else:
         _, data = client.call('L', world.path('locks'))
-        world.expect({one.decode() for one in data.split(b'\0') if one} - {'.', '..'}, locks, 'the names of locks')
+        world.expect({one.decode() for one in data.split(b'\0') if one} - {'.', '..'}, set(locks), 'the names of locks')
 
 
 def lock_against_another(world, client, path):

@@ -2,8 +2,9 @@
 import errno
 import os
 
-from model import SECONDS, SIGNALS, VERBS, ManyScript, Script, shown
-from steps import check_errors, may_write, some, step
+from model import SECONDS, SIGNALS, VERBS, shown
+from scripts import ManyScript, Script
+from steps import check_errors, may_write, pair, some, step
 from values import FILES, Refused, example
 from world import Waiting, Wrong
 
@@ -59,23 +60,26 @@ def random_script(world, process):
 
 @step(40)
 def script(world):
-    client, process = world.client(), some(world)
+    client, process = pair(world)
     if process:
         write_script(world, client, process)
 
 
-def write_script(world, client, process, fd=None):
+def write_script(world, client, process, fd=None, text=None):
     model = world.model
-    text = random_script(world, process)
+    text = text or random_script(world, process)
     world.say(f'{client.name}: {process.directory!r}/ctl {text!r}')
-    one = Script(model, process, text)
     data = text.encode()
+    what = f'{text!r} to the ctl of {process.directory!r}'
     if fd is None:
         client.ask('w', world.path(process.directory, 'ctl'), data, os.O_WRONLY)
     else:
         client.ask('W', data=data, a=fd)
+    if not model.may(process):
+        world.expect_code(client.answer()[0], errno.EACCES, what)
+        return
+    one = Script(model, process, text)
     one.advance()
-    what = f'{text!r} to the ctl of {process.directory!r}'
 
     def check(result, _):
         world.expect_code(result, one.answer, what)
@@ -115,6 +119,7 @@ def many(world):
     verb, words = random_many(world)
     if any('\n' in word for word in words):
         return
+    model.user = client.user
     one = ManyScript(model, verb, words)
     one.any = verb == 'join' and random.random() < 0.5
     try:
@@ -137,6 +142,7 @@ def many(world):
     one.begin()
 
     def check(result, _):
+        model.user = one.user
         if -result not in one.answers:
             world.expect_code(result, one.answer, f'{text!r} to the ctl of the root')
         if one.any and not one.answer:

@@ -82,6 +82,8 @@ def same(*words):
     return {word: word + b'\n' for word in words}
 
 
+SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'output', 'result', 'error')  # the owner's and the superuser's
+
 NICE = f'{os.getpriority(os.PRIO_PROCESS, 0)}\n'.encode()  # the mount's too
 
 # name -> (settable until the start only, what it says at first, rule, examples that are interesting)

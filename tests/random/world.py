@@ -2,12 +2,13 @@
 import os
 import select
 import shlex
+import shutil
 import signal
 import struct
 import subprocess
 import time
 
-from plain import SLOWNESS, errno_name, exists, read, wait_until
+from plain import SLOWNESS, Background, errno_name, exists, read, wait_until
 from values import split
 
 ACTOR = os.path.abspath(os.environ.get('ACTOR_BIN') or os.path.join(os.path.dirname(__file__), '../../build/tests/actor'))
@@ -20,10 +21,11 @@ class Wrong(AssertionError):
 
 
 class Actor:
-    """The other end of actor.c. One request at a time; `busy` while its answer is awaited."""
+    """The other end of actor.c. One request at a time; `busy` while its answer is awaited. The model's `user` is who asked last."""
 
-    def __init__(self, in_fd, out_fd, name):
-        self.in_fd, self.out_fd, self.name, self.busy, self.pid = in_fd, out_fd, name, False, None
+    def __init__(self, fds, name, model, user):
+        (self.in_fd, self.out_fd), self.name, self.busy, self.pid = fds, name, False, None
+        self.model, self.user, self.session = model, user, None
 
     def take(self, size):
         pieces = b''
@@ -44,6 +46,7 @@ class Actor:
         return result, self.take(size)
 
     def ask(self, operation, path='', data=b'', a=0, b=0):
+        self.model.user, self.model.session = self.user, self.session
         path = os.fsencode(path)
         whole = REQUEST.pack(ord(operation), a, b, len(path), len(data)) + path + data
         while whole:
@@ -68,9 +71,10 @@ class Actor:
 
 
 class Client(Actor):
-    def __init__(self, number):
-        self.process = subprocess.Popen([ACTOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        super().__init__(self.process.stdin.fileno(), self.process.stdout.fileno(), f'client {number}')
+    def __init__(self, program, name, model, user):
+        who = {'user': user, 'group': user, 'extra_groups': []} if user else {}
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, **who)
+        super().__init__((self.process.stdin.fileno(), self.process.stdout.fileno()), name, model, user)
         self.greet()
 
     def finish(self):
@@ -83,14 +87,12 @@ class Client(Actor):
 class Inner(Actor):
     """A program that the mount runs, at the end of two FIFOs that stay open here."""
 
-    def __init__(self, base, number):
+    def __init__(self, base, number, model, user):
         self.paths = [f'{base}/{number}.in', f'{base}/{number}.out']
         for path in self.paths:
             os.mkfifo(path)
-        super().__init__(*(os.open(path, os.O_RDWR) for path in self.paths), f'program {number}')
-
-    def command(self):
-        return [ACTOR] + self.paths
+            os.chmod(path, 0o666)
+        super().__init__([os.open(path, os.O_RDWR) for path in self.paths], f'program {number}', model, user)
 
     def drain(self):
         for fd in (self.in_fd, self.out_fd):
@@ -111,15 +113,22 @@ class Waiting:
 
 
 class World:
-    def __init__(self, mount, model, random, clients=4):
-        self.mount, self.model, self.random = mount, model, random
-        self.clients = [Client(number) for number in range(clients)]
+    """other: a user, besides whoever mounted, who has two of the clients; 0: none."""
+
+    def __init__(self, mount, model, random, other=0):
+        self.mount, self.model, self.random, self.other = mount, model, random, other
+        self.program = shutil.copy(ACTOR, mount.base)  # where others can reach it
+        self.clients = [Client(self.program, f'client {number}', model, 0) for number in range(4)]
+        self.clients += [Client(self.program, f'other client {number}', model, other) for number in range(2 if other else 0)]
         self.inner, self.waiting, self.log = [], [], []
         self.channels = 0
         os.mkdir(mount.base + '/fifos')
-        self.key = None
+        self.keys = {}
+        self.kills = None
 
     def finish(self):
+        if self.kills:
+            self.kills.join(DEADLINE)
         for actor in self.clients + self.inner:
             actor.finish()
 
@@ -129,10 +138,19 @@ class World:
     def say(self, text):
         self.log.append(text)
 
-    def client(self):
+    def free(self, user=None):
+        return [one for one in self.clients if not one.busy and user in (None, one.user)]
+
+    def client(self, user=None):
         """One that is free; None when all wait."""
-        free = [one for one in self.clients if not one.busy]
+        free = self.free(user)
         return self.random.choice(free) if free else None
+
+    def suited(self, client, process):
+        """Mostly one that may do something with the process."""
+        if not process or self.model.may(process, client.user) or self.random.random() < 0.2:
+            return client
+        return self.random.choice([one for one in self.free() if self.model.may(process, one.user)])
 
     # ---- comparing ----
 
@@ -146,16 +164,35 @@ class World:
             raise Wrong(f'{what}: {errno_name(got)} instead of {errno_name(code)}')
 
     def check_error(self, process):
+        """Of the process; without one the root's, of the user who asked last."""
         parts, path = (process.error, process.directory) if process and not process.removed else (self.model.error, '')
-        result, data = self.clients[0].call('r', os.path.join(self.path(), path, 'error')) if not self.clients[0].busy else (0, None)
-        if data is None:
+        reader = next((one for one in self.clients if one.user == (0 if path else self.model.user)), None)
+        if reader.busy:
             return
+        _, data = reader.call('r', os.path.join(self.path(), path, 'error'))
         sentence = data.decode(errors='replace')
         if bool(parts) != bool(sentence) or sentence.count('\n') != bool(sentence):
             raise Wrong(f'error of {path or "the root"}: {sentence!r}, but {parts!r} is expected')
         for part in filter(None, parts):
             if part.lower() not in sentence.lower():
                 raise Wrong(f'error of {path or "the root"}: {part!r} is not in {sentence!r}')
+
+    # ---- the server's death ----
+
+    def begin_kills(self, delays):
+        def kill():
+            for delay in delays:
+                time.sleep(delay)
+                self.mount.kill_server()
+        self.model.kills += len(delays)
+        self.kills = Background(kill)
+
+    def end_kills(self):
+        """From here on a server works that nobody kills."""
+        if self.kills:
+            self.kills.result()
+            read(self.path('version'))
+            self.kills, self.model.kills_over = None, self.model.kills
 
     # ---- what takes its time ----
 
@@ -253,10 +290,10 @@ class World:
 
     def equip(self, process, client, by_run):
         """What it will run is a program that does what it is told."""
-        inner = Inner(self.mount.base + '/fifos', self.channels)
+        inner = Inner(self.mount.base + '/fifos', self.channels, self.model, process.owner)
         self.channels += 1
         self.inner.append(inner)
-        words = inner.command()
+        words = [self.program] + inner.paths
         text = ' '.join(map(shlex.quote, words[1:])).encode()
         files = ({'target': b'', 'run': b'exec ' + shlex.join(words).encode() + b' "$@"\n'} if by_run else
                  {'target': words[0].encode(), 'args': text})
