@@ -5,7 +5,9 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 
+from harness import BINARY
 from plain import contains, errno_name, errno_of, exit_of, expect_errno, in_child, read, same, value, wait_until, write
 from users import ALICE, BOB, DENIED, as_alice, as_bob, claim, fork_as, main_for_users, user_mount
 
@@ -93,6 +95,20 @@ def who_only_says_that_it_is_inside_is_nobodys_child(mp):
     same((os.stat(mp('made')).st_uid, value(mp('made', 'daemon')), os.listdir(hers + '/children')), (BOB, '0', []))
     same(read(hers + '/result'), '')
     contains(as_bob(lambda: read(liar + '/stdout')), 'Permission denied', 'No such file')
+
+
+@claim
+def a_mount_is_its_own_users_to_upgrade(mp):
+    """--upgrade: only the mount's own user and the superuser may do it."""
+    program = shutil.copy(BINARY, mp.base + '/program')
+    before = read(mp('version'))
+
+    def upgrade():
+        done = subprocess.run([program, '--upgrade', mp.path], capture_output=True, text=True)
+        return [done.returncode, done.stderr]
+    status, sentence = as_alice(upgrade)
+    same((status, read(mp('version'))), (1, before))
+    contains(sentence, "is another user's mount")
 
 
 @claim
