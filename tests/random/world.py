@@ -25,7 +25,7 @@ class Actor:
 
     def __init__(self, fds, name, model, user):
         (self.in_fd, self.out_fd), self.name, self.busy, self.pid = fds, name, False, None
-        self.model, self.user, self.session = model, user, None
+        self.model, self.user, self.session, self.interrupts = model, user, None, 0
 
     def take(self, size):
         pieces = b''
@@ -206,7 +206,7 @@ class World:
 
         def parked():
             if waiting.actor.has_answered():
-                raise Wrong(f'{waiting.what} was answered ({waiting.actor.answer()!r}) and should wait')
+                raise self.too_early(waiting)
             return waiting.actor.is_asleep() and self.mount.pending() == count
         wait_until(parked, what=f'{waiting.what} waits')
 
@@ -237,7 +237,12 @@ class World:
                 self.waiting.remove(waiting)
                 waiting.check(*waiting.actor.answer())
             elif not fated and waiting.actor.has_answered():
-                raise Wrong(f'{waiting.what} was answered ({waiting.actor.answer()!r}) and should wait')
+                raise self.too_early(waiting)
+
+    def too_early(self, waiting):
+        answer, actor = waiting.actor.answer(), waiting.actor
+        return Wrong(f'{waiting.what} was answered ({answer!r}) and should wait; {actor.name} has had {actor.call("n")[0]} '
+                     f'interrupts of {actor.interrupts} that were sent')
 
     def greet(self, process):
         """The program that does what it is told has begun."""
@@ -306,6 +311,7 @@ class World:
 
     def interrupt(self, waiting):
         self.waiting.remove(waiting)
+        waiting.actor.interrupts += 1
         os.kill(waiting.actor.pid, signal.SIGUSR1)
         return waiting.actor.answer()
 
