@@ -179,6 +179,19 @@ class Model:
         self.put(process, file, value, vector)
         process.error = ()
 
+    def append(self, process, file, data):
+        if file == 'args':
+            self.write(process, file, b''.join(word + b'\0' for word in process.vector + self.split_args(process, data)))
+            return
+        former = process.files[file]
+        self.write(process, file, (former if file in ('env', 'kwargs') else former[:-1]) + data)
+
+    def split_args(self, process, data):
+        try:
+            return split(data)
+        except Refused as refusal:
+            self.fail(process, errno.EBUSY if process.state != 'initial' else refusal.code)
+
     def parse(self, process, file, data):
         if file == 'args':
             return b'', split(data)

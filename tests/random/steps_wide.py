@@ -1,8 +1,9 @@
 """Steps that a run can be without: the server is killed, and nothing is lost nor any answer other than the model's; clients are main
-processes."""
+processes; what steps_pieces has."""
 import os
 
 from steps import WRITING, step
+from steps_pieces import append, read_in_pieces, write_in_pieces
 from steps_verbs import write_script
 
 
@@ -55,4 +56,4 @@ def start_one(world, client, daemon):
     write_script(world, client, process, text='start')
 
 
-WIDE = {'kills': kill_server, 'sessions': hold_session}
+WIDE = {'kills': [kill_server], 'sessions': [hold_session], 'pieces': [write_in_pieces, append, read_in_pieces]}
