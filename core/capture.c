@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/memory_file.h"
+#include "core/memory_stock.h"
 #include "core/share.h"
 
 enum {
@@ -38,7 +39,7 @@ struct captures {
 	uv_timer_t *timer;
 	uv_poll_t *poll;
 	int inotify_fd; /* -1: none to be had, the timer looks at all */
-	int place_fd; /* of memory files; negative: none to be had */
+	struct memory_stock files;
 	struct capture_watch *watches;
 	struct capture_list busy;
 	uint64_t tick_ms;
@@ -158,7 +159,7 @@ static void on_cutting(uv_work_t *work)
 		(void)memory_file_cut(cut->fd, cut->from, cut->to);
 }
 
-static void bound(struct capture *capture, int which);
+static void bound(struct capture *capture, int which, uint64_t size);
 
 static void on_cut(uv_work_t *work, int status)
 {
@@ -171,7 +172,7 @@ static void on_cut(uv_work_t *work, int status)
 	if (!capture)
 		return;
 	capture->streams[which].cut = NULL;
-	bound(capture, which);
+	bound(capture, which, size_of(capture->process, which));
 }
 
 static void cut_to(struct capture *capture, int which, uint64_t first)
@@ -205,10 +206,9 @@ static uint64_t slack(const struct capture *capture)
 	return quarter < LEAST_CUT ? LEAST_CUT : quarter > MOST_UNCUT ? MOST_UNCUT : quarter;
 }
 
-static void bound(struct capture *capture, int which)
+static void bound(struct capture *capture, int which, uint64_t size)
 {
 	struct capture_stream *stream = &capture->streams[which];
-	uint64_t size = size_of(capture->process, which);
 	/* The program has truncated it, as `> /dev/stdout` does: what is there now is all. */
 	if (size < stream->dropped) {
 		process_touch(capture->process);
@@ -224,12 +224,15 @@ static bool look(struct capture *capture)
 {
 	bool changed = false;
 	for (int i = 0; i < 2; i++) {
+		struct capture_stream *stream = &capture->streams[i];
 		uint64_t size = size_of(capture->process, i);
-		changed |= size != capture->streams[i].seen;
-		if (size > capture->streams[i].seen)
-			capture->set->grown += size - capture->streams[i].seen;
-		capture->streams[i].seen = size;
-		bound(capture, i);
+		if (size == 0 && stream->seen == 0 && stream->dropped == 0)
+			continue;
+		changed |= size != stream->seen;
+		if (size > stream->seen)
+			capture->set->grown += size - stream->seen;
+		stream->seen = size;
+		bound(capture, i, size);
 	}
 	return changed;
 }
@@ -367,7 +370,7 @@ int captures_create(uv_loop_t *loop, struct captures **out)
 	uv_timer_init(loop, timer);
 	timer->data = set;
 	LIST_INIT(&set->busy);
-	set->place_fd = memory_file_place();
+	memory_stock_begin(&set->files);
 	listen_to_inotify(set);
 	*out = set;
 	return 0;
@@ -384,9 +387,13 @@ void captures_destroy(struct captures *set)
 		uv_close((uv_handle_t *)set->poll, on_handle_closed);
 		close(set->inotify_fd);
 	}
-	if (set->place_fd >= 0)
-		close(set->place_fd);
+	memory_stock_finish(&set->files);
 	free(set);
+}
+
+void captures_prepare(struct captures *set)
+{
+	memory_stock_fill(&set->files);
 }
 
 /* ---- one ---- */
@@ -422,8 +429,7 @@ void capture_destroy(struct capture *capture)
 
 int capture_open(struct process *process, int which)
 {
-	int place_fd = process->capture ? process->capture->set->place_fd : -1;
-	return memory_file_open(place_fd, which ? "stderr" : "stdout", &process->output_fd[which]);
+	return memory_stock_open(&process->capture->set->files, which ? "stderr" : "stdout", &process->output_fd[which]);
 }
 
 void capture_begin(struct process *process)

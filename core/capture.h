@@ -44,12 +44,15 @@ int captures_create(uv_loop_t *loop, struct captures **out);
 /* No process may have a capture any more. NULL is allowed. */
 void captures_destroy(struct captures *set);
 
+/* What the next start takes is made ready, while another has to wait for something else. */
+void captures_prepare(struct captures *set);
+
 /* Result: the process's, made when missing; NULL without memory. */
 struct capture *capture_of(struct captures *set, struct process *process);
 /* Nobody may wait any more. NULL is allowed. */
 void capture_destroy(struct capture *capture);
 
-/* A descriptor of the stream for a child (the caller closes it): it appends, and what it writes can be watched.
+/* Of a process that has a capture: a descriptor of the stream for a child (the caller closes it): it appends, and what it writes can be watched.
  * Makes the memory file when there is none. Result: the descriptor, or -errno. */
 int capture_open(struct process *process, int which);
 

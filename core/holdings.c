@@ -39,11 +39,10 @@ struct holdings {
 	struct holdings_entry entries[HOLDINGS_CAPACITY];
 };
 
+/* Ids are given one after the other: so their buckets are neighbours, and few pages are touched. */
 static uint32_t *bucket_of(struct holdings *holdings, uint64_t id, unsigned kind)
 {
-	uint64_t hash = (id * HOLDING_KINDS + kind) * UINT64_C(0x9E3779B97F4A7C15);
-
-	return &holdings->buckets[hash >> 46];
+	return &holdings->buckets[(id * HOLDING_KINDS + kind) % HOLDINGS_BUCKETS];
 }
 
 static void push(struct holdings *holdings, uint32_t *head, uint32_t index)
@@ -159,6 +158,11 @@ int holdings_map(int fd, struct holdings **out)
 	if (!error)
 		*out = memory;
 	return error;
+}
+
+size_t holdings_size(void)
+{
+	return sizeof(struct holdings);
 }
 
 void holdings_unmap(struct holdings *holdings)

@@ -11,6 +11,7 @@
 #define PROCFS_MP_HOLDINGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum holding_kind {
@@ -41,6 +42,9 @@ void holdings_destroy(struct holdings *holdings);
 
 /* The descriptor of the process that made the table, close-on-exec: for a server to inherit. */
 int holdings_fd(const struct holdings *holdings);
+
+/* Of the whole of it, which programs that share it must agree on. */
+size_t holdings_size(void);
 
 /* A server: maps the table; the descriptor stays the caller's. Result: 0 and *out (holdings_unmap unmaps), or
  * -errno as shared_map(). */

@@ -9,14 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core/hash.h"
+#include "core/layout.h"
 
 /* A half is far larger than what is ever used of it: pages that were never touched cost nothing. */
 #define HALF_SIZE ((uint64_t)4 << 30)
 
 enum {
-	JOURNAL_VERSION = 1,
 	HEADER_SIZE = 4096 + JOURNAL_MEMORY,
-	LEAST_LIMIT = 1 << 20, /* before it a compaction is not worth its while, and its pages are kept for the next */
+	LEAST_LIMIT = 128 << 10, /* before it a compaction is not worth its while, and its pages are kept for the next */
 	GROWTH = 3,            /* times what counted at the last compaction */
 };
 
@@ -26,7 +26,7 @@ static const char MAGIC[8] = "mp-jrnl";
 
 struct journal_header {
 	char magic[8];
-	uint32_t version;
+	uint32_t version; /* 0: of no use any more */
 	_Atomic uint32_t active;       /* which half */
 	_Atomic uint64_t committed[2]; /* bytes of each that count */
 };
@@ -46,14 +46,19 @@ struct journal {
 	bool failed;
 };
 
+uint64_t journal_size(void)
+{
+	return HEADER_SIZE + 2 * HALF_SIZE;
+}
+
 int journal_make(void)
 {
 	int fd = memfd_create("procfs-mp-journal", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	struct journal_header header = { .version = JOURNAL_VERSION };
+	struct journal_header header = { .version = layout.version };
 	memcpy(header.magic, MAGIC, sizeof MAGIC);
-	if (ftruncate(fd, (off_t)(HEADER_SIZE + 2 * HALF_SIZE)) || pwrite(fd, &header, sizeof header, 0) != sizeof header) {
+	if (ftruncate(fd, (off_t)journal_size()) || pwrite(fd, &header, sizeof header, 0) != sizeof header) {
 		int error = -errno;
 		close(fd);
 		return error;
@@ -82,14 +87,14 @@ int journal_open(int fd, struct journal **out)
 	struct stat st;
 	if (fstat(fd, &st))
 		return -errno;
-	if ((uint64_t)st.st_size != HEADER_SIZE + 2 * HALF_SIZE)
+	if ((uint64_t)st.st_size != journal_size())
 		return -EPROTO;
 	struct journal_header *header = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (header == MAP_FAILED)
 		return -errno;
 	struct journal *journal = calloc(1, sizeof *journal);
 	unsigned half = atomic_load(&header->active);
-	bool known = !memcmp(header->magic, MAGIC, sizeof MAGIC) && header->version == JOURNAL_VERSION && half < 2;
+	bool known = !memcmp(header->magic, MAGIC, sizeof MAGIC) && header->version == layout.version && half < 2;
 	if (!journal || !known || atomic_load(&header->committed[half]) > HALF_SIZE) {
 		munmap(header, (size_t)st.st_size);
 		free(journal);
@@ -106,7 +111,7 @@ void journal_close(struct journal *journal)
 {
 	if (!journal)
 		return;
-	munmap(journal->header, HEADER_SIZE + 2 * HALF_SIZE);
+	munmap(journal->header, journal_size());
 	free(journal);
 }
 

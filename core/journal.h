@@ -42,6 +42,9 @@ enum { JOURNAL_MEMORY = 4 << 20 };
 /* A new, empty file (CLOEXEC). Result: its descriptor, or -errno. */
 int journal_make(void);
 
+/* Of the file: its layout, as far as a number can tell it. */
+uint64_t journal_size(void);
+
 /* Maps it; the descriptor stays the caller's. Result: 0 and *out (journal_close unmaps); -EPROTO: it is of another format;
  * -ENOMEM, fstat(2)'s and mmap(2)'s errno. */
 int journal_open(int fd, struct journal **out);

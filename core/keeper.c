@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/badness.h"
+#include "core/kin.h"
 #include "core/launchers.h"
 #include "core/message.h"
 #include "core/revival.h"
@@ -22,6 +23,7 @@ enum {
 	KEEPER_TICK_MS = 20, /* between looks at what sends no signal */
 	KEEPER_SPARE_FDS = 512,   /* for what launches need at once, beside what is held */
 	KEEPER_UPGRADE_MS = 8000, /* in which the installed program must be ready */
+	KEEPER_PATIENCE_MS = 60000, /* and any other: hundreds of thousands of processes are taken over in less */
 };
 
 struct reaping {
@@ -223,7 +225,10 @@ struct life {
 	bool upgrade_wanted; /* the next one will be */
 	int died_of;     /* the last one's status */
 	struct timespec died; /* when the last one that was ready did */
-	struct timespec late; /* when an upgrade has failed that is not ready */
+	struct timespec late; /* when the one that is awaited has to be ready */
+	bool was_late;   /* it was not, and is being killed */
+	bool between;    /* the last one has ended, and another follows */
+	struct timespec next; /* not before this */
 };
 
 /* Result: the signal, or 0 after a tick when there is something that sends none. */
@@ -276,6 +281,11 @@ static bool life_is_ready(const struct life *life)
 	return ptable_ready(life->keeper->table, &since) == life->keeper->server;
 }
 
+static long keeper_patience(const struct keeper *keeper)
+{
+	return keeper->patience_ms ? (long)keeper->patience_ms : KEEPER_PATIENCE_MS;
+}
+
 /* DRAIN and SPAWN: the old socket is read to its end before there is a new server: what the old one asked for is done by then, or
  * never will be. Result: 0 or -errno. */
 static int life_begin_server(struct life *life)
@@ -304,7 +314,8 @@ static int life_begin_server(struct life *life)
 	life->awaited = true;
 	life->upgrading = life->upgrade_wanted;
 	life->upgrade_wanted = false;
-	life->late = now_plus(KEEPER_UPGRADE_MS);
+	life->was_late = life->between = false;
+	life->late = now_plus(life->upgrading ? KEEPER_UPGRADE_MS : keeper_patience(keeper));
 	return 0;
 }
 
@@ -314,30 +325,86 @@ static void life_fail_upgrade(struct life *life, int error)
 	life->upgrading = life->upgrade_wanted = false;
 }
 
-/* Result: true when a server follows the one that ended. */
-static bool life_goes_on(struct life *life)
+/* Result: true when a server is to follow the one that ended. */
+static bool life_wants_another(struct life *life)
 {
-	int error;
+	const struct revival_death death = {
+		.status = life->reaping.server_status, .was_ready = !life->awaited, .was_late = life->was_late,
+		.when = now_plus(0),
+	};
 
 	life->died_of = life->reaping.server_status;
 	if (!life->keeper->spawn || life->died_of == 0)
 		return false;
 	if (!life->awaited)
-		life->died = now_plus(0);
+		life->died = death.when;
 	if (life->upgrading) {
 		life_fail_upgrade(life, 0);
-	} else if (!revival_allows(&life->revival, life->died_of, !life->awaited, now_plus(0))) {
+	} else if (!revival_allows(&life->revival, &death)) {
 		life_tell(life, KEEPER_GAVE_UP, 0);
 		return false;
 	}
-	error = life_begin_server(life);
+	return true;
+}
+
+/* What lacks now may be there soon: as after a kill of a server that was not ready. */
+static bool life_tries_again(struct life *life, int error)
+{
+	const struct revival_death death = { .status = SIGKILL, .when = now_plus(0) };
+
+	if (error != -ENOMEM && error != -EAGAIN && error != -EMFILE && error != -ENFILE)
+		return false;
+	life->next = now_plus(REVIVAL_PAUSE_MS);
+	return revival_allows(&life->revival, &death);
+}
+
+/* Result: false when none can be begun. */
+static bool life_follow_server(struct life *life)
+{
+	int error = life_begin_server(life);
+
 	if (error && life->upgrade_wanted) {
 		life_fail_upgrade(life, error);
 		error = life_begin_server(life);
 	}
-	if (error)
-		life_tell(life, KEEPER_GAVE_UP, error);
-	return !error;
+	if (!error || life_tries_again(life, error))
+		return true;
+	life_tell(life, KEEPER_GAVE_UP, error);
+	return false;
+}
+
+/* By a signal or by a debugger: whoever did it can let it go on. */
+static bool is_stopped(pid_t pid)
+{
+	struct kin kin;
+
+	return kin_read(pid, &kin) == 0 && (kin.state == 'T' || kin.state == 't');
+}
+
+/* One that serves may be stopped for as long as anybody likes, so one that is to serve may too. Not in an upgrade, whose caller
+ * waits and where there is another program. */
+static void life_end_late_server(struct life *life)
+{
+	if (!life->upgrading && is_stopped(life->keeper->server)) {
+		life->late = now_plus(keeper_patience(life->keeper));
+		return;
+	}
+	if (!life->upgrading && !life->was_late)
+		life_tell(life, KEEPER_LATE, 0);
+	life->was_late = true;
+	kill(life->keeper->server, SIGKILL);
+}
+
+/* After a server has ended. Result: false when that is the end. */
+static bool life_goes_on(struct life *life)
+{
+	if (!life->between) {
+		if (!life_wants_another(life))
+			return false;
+		life->between = true;
+		life->next = now_plus(revival_pause(&life->revival));
+	}
+	return !has_passed(life->next) || life_follow_server(life);
 }
 
 static void life_look_for_readiness(struct life *life)
@@ -347,8 +414,8 @@ static void life_look_for_readiness(struct life *life)
 	if (life_is_ready(life)) {
 		life_tell(life, life->upgrading ? KEEPER_UPGRADED : KEEPER_RESTARTED, 0);
 		life->awaited = life->upgrading = false;
-	} else if (life->upgrading && !life->reaping.server_ended && has_passed(life->late)) {
-		kill(life->keeper->server, SIGKILL);
+	} else if (!life->reaping.server_ended && has_passed(life->late)) {
+		life_end_late_server(life);
 	}
 }
 
@@ -360,7 +427,8 @@ static void life_take_signal(struct life *life, int number)
 		holdings_sweep(keeper->holdings);
 	if (number == SIGUSR2 && !life->upgrading && !life->upgrade_wanted) {
 		life->upgrade_wanted = true;
-		kill(keeper->server, SIGKILL);
+		if (!life->between)
+			kill(keeper->server, SIGKILL);
 	} else if (number != 0 && number != SIGCHLD && number != SIGUSR2) {
 		if (life->taken.count < KEEPER_SIGNALS)
 			life->taken.numbers[life->taken.count++] = number;
@@ -392,7 +460,8 @@ int keeper_run(struct keeper *keeper, int *status)
 		life_look_for_readiness(&life);
 		if (life.reaping.server_ended && !life_goes_on(&life))
 			break;
-		life_take_signal(&life, keeper_wait(&life.signals, life.taken.told < life.taken.count || life.awaited));
+		bool ticks = life.taken.told < life.taken.count || life.awaited || life.between;
+		life_take_signal(&life, keeper_wait(&life.signals, ticks));
 	}
 	launchers_destroy(life.launchers);
 	*status = life.reaping.server_status;

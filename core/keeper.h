@@ -23,6 +23,7 @@ enum keeper_event {
 	KEEPER_RESTARTED,      /* the server died, another one is ready, `milliseconds` later */
 	KEEPER_UPGRADED,       /* the same, on purpose: the installed program is the server now */
 	KEEPER_UPGRADE_FAILED, /* the installed one could not be executed (`error`), or did not become ready: the one before follows */
+	KEEPER_LATE,           /* one that was executed does not become ready: it is killed, after so long */
 	KEEPER_GAVE_UP,        /* the server died, and another one is of no use or could not be executed (`error`) */
 };
 
@@ -41,10 +42,11 @@ struct keeper {
 	const char *badness; /* what its children get back: see core/badness.h */
 	const struct launch_spec *command; /* run at once as entry PTABLE_COMMAND, or NULL */
 	struct holdings *holdings; /* NULL: nothing is held */
+	unsigned patience_ms; /* in which a server has to be ready after the one before died; 0: a minute */
 	struct launch_origin *origin; /* what it was before the keeper guarded itself: for its children; NULL: it doesn't */
 
 	/* Executes a server, which gets server_socket_fd and what is held; the descriptor stays the keeper's.
-	 * Result: 0 and *out, or -errno. NULL: a server that dies ends the mount. */
+	 * Result: 0 and *out, or -errno, after -ENOMEM, -EAGAIN, -EMFILE and -ENFILE it is called again. NULL: a server that dies ends the mount. */
 	int (*spawn)(void *context, enum keeper_program program, int server_socket_fd, pid_t *out);
 	void (*on_news)(void *context, const struct keeper_news *news); /* with spawn never NULL */
 	void *context;
@@ -59,7 +61,8 @@ int keeper_prepare(void);
 
 /* Runs until a server has ended by exit(0), or has died and no other is to follow; every orphan and managed process
  * that has ended by then is reaped. keeper->server and keeper->socket_fd are those of the present server; the
- * first one is ready already (ptable_set_ready), and how many may die is in core/revival.
+ * first one is ready already (ptable_set_ready), and how many may die is in core/revival. A later one that is not
+ * ready in time, and not stopped by a signal or a debugger either, is killed.
  * SIGUSR2 kills the server and lets the installed program follow it; when that does not become ready, the one before.
  * SIGTERM and SIGHUP (and SIGINT, when there is no command: a terminal's is left to it) go to the server as messages, and
  * SIGTERM and SIGHUP to the command too. With a command, SIGINT and SIGQUIT stay blocked.

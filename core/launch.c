@@ -44,6 +44,7 @@ struct launch_child {
 	struct ptable *table;
 	struct ptable_entry *entry;
 	uint32_t index;
+	pid_t parent;
 	int *opened; /* for stdout and stderr, -1: none */
 };
 
@@ -89,6 +90,14 @@ static int child_become_user(const struct launch_child *child)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return child_check_user(before, spec->uid);
+}
+
+/* When nobody is left to say how it ended, it is ended. A change of user undoes this, and so does a set-user-ID program. */
+static int child_end_with_parent(const struct launch_child *child)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return -errno;
+	return getppid() == child->parent ? 0 : -ESRCH;
 }
 
 static int child_enter_cgroups(const struct launch_child *child)
@@ -378,6 +387,7 @@ static int child_main(void *argument)
 		{ LAUNCH_STEP_CGROUP, child_enter_cgroups },
 		{ LAUNCH_STEP_LIMITS, child_raise },
 		{ LAUNCH_STEP_USER, child_become_user },
+		{ LAUNCH_STEP_USER, child_end_with_parent },
 		{ LAUNCH_STEP_CWD, child_enter_directory },
 		{ LAUNCH_STEP_STDOUT, child_open_stdout },
 		{ LAUNCH_STEP_STDERR, child_open_stderr },
@@ -443,7 +453,7 @@ int launch_run(const struct launch_spec *spec, struct ptable *table, struct ptab
 {
 	struct ptable_entry *entry = ptable_at(table, ref.index);
 	int opened[2] = { -1, -1 };
-	struct launch_child child = { spec, table, entry, ref.index, opened };
+	struct launch_child child = { spec, table, entry, ref.index, getpid(), opened };
 	pid_t pid;
 	int error;
 

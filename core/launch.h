@@ -90,7 +90,7 @@ struct launch_spec {
  *
  * Runs the program in a new child of the calling process and blocks the calling thread until exec
  * has succeeded or failed (clone(2), CLONE_VFORK): call it from a thread that nobody waits for and that does
- * not end before its children (a program's PR_SET_PDEATHSIG is about the thread that cloned it).
+ * not end before its children: they are killed when the thread that cloned them ends (PR_SET_PDEATHSIG).
  * The entry of `ref` must be LAUNCHING; it is RUNNING, FAILED or already ENDED afterwards.
  *
  * The child is cloned with exit signal 0: until its exec, which sets SIGCHLD (clone(2), de_thread() in

@@ -72,9 +72,11 @@ static uint64_t oldest_start(const struct manager *manager)
 static struct process *walk(struct manager *manager, const struct caller *caller, struct session **session)
 {
 	pid_t pid = caller->pid;
+	uint64_t oldest = oldest_start(manager), start;
 	if (session && !LIST_EMPTY(&manager->sessions))
 		kin_process_of(caller->pid, &pid);
-	uint64_t oldest = oldest_start(manager);
+	else if (callers_start(&manager->callers, pid, &start) || start < oldest)
+		return NULL;
 	for (int depth = 0; depth < ANCESTORS_MAX && pid > 1; depth++) {
 		if (pid == manager->keeper_pid) {
 			struct process *named = by_environment(manager, caller);

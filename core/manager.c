@@ -76,6 +76,7 @@ void manager_destroy(struct manager *manager)
 		process_destroy(process);
 	}
 	settling_stop(manager);
+	callers_finish(&manager->callers);
 	captures_destroy(manager->captures);
 	text_finish(&manager->scratch);
 	free(manager->roster);
@@ -103,76 +104,7 @@ void manager_raise_now(struct manager *manager, const struct process *process, e
 	manager_raise(manager, process, event, now);
 }
 
-/* ---- the set ---- */
-
-static size_t roster_position(const struct manager *manager, uint64_t id)
-{
-	size_t low = 0, high = manager->used;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (manager->roster[middle].id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static void roster_pack(struct manager *manager)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < manager->used; i++)
-		if (manager->roster[i].process)
-			manager->roster[kept++] = manager->roster[i];
-	manager->used = kept;
-	manager->holes = 0;
-}
-
-int manager_reserve(struct manager *manager)
-{
-	if (manager->used < manager->room)
-		return 0;
-	size_t room = manager->room ? manager->room * 2 : 64;
-	struct place *roster = realloc(manager->roster, room * sizeof *roster);
-	if (!roster)
-		return -ENOMEM;
-	manager->roster = roster;
-	manager->room = room;
-	return 0;
-}
-
-struct process *manager_by_id(struct manager *manager, uint64_t id)
-{
-	size_t i = roster_position(manager, id);
-	return i < manager->used && manager->roster[i].id == id ? manager->roster[i].process : NULL;
-}
-
-struct process *manager_after(struct manager *manager, uint64_t id)
-{
-	for (size_t i = roster_position(manager, id + 1); i < manager->used; i++)
-		if (manager->roster[i].process)
-			return manager->roster[i].process;
-	return NULL;
-}
-
-struct process *manager_by_directory(struct manager *manager, const char *directory)
-{
-	struct process *process;
-	HASH_FIND(by_directory, manager->directories, directory, strlen(directory), process);
-	return process;
-}
-
-int manager_enter(struct manager *manager, struct process *process)
-{
-	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
-	return process->by_directory.tbl ? 0 : -ENOMEM;
-}
-
-void manager_insert(struct manager *manager, struct process *process)
-{
-	manager->roster[manager->used++] = (struct place){ process->id, process };
-	process->kept.changed = manager->config.journal ? &manager->changed : NULL;
-}
+/* ---- processes are made and removed ---- */
 
 static int check_maker(const struct manager *manager, const struct caller *caller)
 {
@@ -302,12 +234,7 @@ int manager_remove(struct manager *manager, struct process *process, struct refu
 		journal_remove(manager->config.journal, RECORD_PROCESS, process->id);
 		journal_remove(manager->config.journal, RECORD_CONFIGURATION, process->id);
 	}
-	size_t i = roster_position(manager, process->id);
-	manager->roster[i].process = NULL;
-	manager->holes++;
-	if (manager->holes > 64 && manager->holes * 2 > manager->used)
-		roster_pack(manager);
-	HASH_DELETE(by_directory, manager->directories, process);
+	manager_take_out(manager, process);
 	LIST_REMOVE(process, sibling);
 	cgroup_tree_disown(&process->tree);
 	lineage_release(manager, &process->children, process->owner);

@@ -1,10 +1,12 @@
 /*
- * What the manager's three files share: manager.c (the set and the verbs), start.c (launches and
- * the conversation with the keeper), lineage.c (who is inside of whom, sessions, ends of main processes).
+ * What the manager's files share: manager.c (its life and the verbs), roster.c (the set), start.c, turns.c and outcome.c (launches
+ * and what becomes of them), settling.c and hold.c (what the keeper is told and holds), users.c (what is kept of each), keeping.c
+ * (what outlives a server), lineage.c (who is inside of whom, sessions, ends of main processes).
  */
 #ifndef PROCFS_MP_MANAGER_PRIVATE_H
 #define PROCFS_MP_MANAGER_PRIVATE_H
 
+#include "core/callers.h"
 #include "core/cgroup.h"
 #include "core/manager.h"
 #include "core/message.h"
@@ -83,6 +85,7 @@ struct manager {
 	struct process_list children; /* the mount's */
 	uint64_t last_id, made;
 	unsigned running;
+	struct callers callers;
 	uint64_t oldest; /* no running process began before: kin_now()'s ticks */
 
 	LIST_HEAD(, session) sessions;
@@ -112,11 +115,13 @@ struct manager {
 void manager_raise(struct manager *manager, const struct process *process, enum manager_event event,
 		   struct timespec when);
 
-/* Room for one more process; puts it into the set. Result of the first: 0, -ENOMEM. */
+/* roster.c: room for one more process. Result: 0, -ENOMEM. */
 int manager_reserve(struct manager *manager);
 /* Its directory is known. Result: 0, -ENOMEM. */
 int manager_enter(struct manager *manager, struct process *process);
+/* It is in the set from now on, for which there is room; and out of it again, its directory too. */
 void manager_insert(struct manager *manager, struct process *process);
+void manager_take_out(struct manager *manager, struct process *process);
 
 /* settling.c: the loop's settling begins and ends. Result: 0, -ENOMEM. */
 int settling_begin(struct manager *manager);

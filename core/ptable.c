@@ -85,6 +85,11 @@ int ptable_map(int fd, struct ptable **out)
 	return error;
 }
 
+size_t ptable_size(void)
+{
+	return sizeof(struct ptable);
+}
+
 void ptable_unmap(struct ptable *table)
 {
 	munmap(table, sizeof(*table));

@@ -77,6 +77,9 @@ void ptable_destroy(struct ptable *table);
 /* The descriptor of the process that made the table, close-on-exec: for a server to inherit. */
 int ptable_fd(const struct ptable *table);
 
+/* Of the whole of it, which programs that share it must agree on. */
+size_t ptable_size(void);
+
 /* A server that was exec'd: maps the table; the descriptor stays the caller's.
  * Result: 0 and *out (ptable_unmap unmaps), or -errno as shared_map(). */
 int ptable_map(int fd, struct ptable **out);

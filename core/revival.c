@@ -11,17 +11,33 @@ static bool is_within(struct timespec from, struct timespec to)
 				    (seconds == REVIVAL_FAULTS_SECONDS && to.tv_nsec <= from.tv_nsec));
 }
 
-bool revival_allows(struct revival *revival, int status, bool was_ready, struct timespec now)
+static bool was_killed(const struct revival_death *death)
+{
+	return !death->was_late && WIFSIGNALED(death->status) && WTERMSIG(death->status) == SIGKILL;
+}
+
+static bool allows_fault(struct revival *revival, struct timespec when)
 {
 	const struct timespec *oldest;
 
-	if (!was_ready)
-		return ++revival->unready < REVIVAL_UNREADY_MAX;
-	revival->unready = 0;
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
-		return true;
-	revival->faults[revival->next] = now;
+	revival->faults[revival->next] = when;
 	revival->next = (revival->next + 1) % REVIVAL_FAULTS_MAX;
 	oldest = &revival->faults[revival->next];
-	return !is_within(*oldest, now);
+	return !is_within(*oldest, when);
+}
+
+bool revival_allows(struct revival *revival, const struct revival_death *death)
+{
+	if (death->was_ready) {
+		revival->unready = revival->killed = 0;
+		return was_killed(death) || allows_fault(revival, death->when);
+	}
+	if (was_killed(death))
+		return ++revival->killed < REVIVAL_KILLS_MAX;
+	return ++revival->unready < REVIVAL_UNREADY_MAX;
+}
+
+unsigned revival_pause(const struct revival *revival)
+{
+	return revival->killed > REVIVAL_KILLS_AT_ONCE ? REVIVAL_PAUSE_MS : 0;
 }

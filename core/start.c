@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -30,15 +31,19 @@ static void give_up(struct manager *manager, struct process *process, int error)
 void start_send(struct manager *manager)
 {
 	struct start *start;
+	bool sent = false;
 	while ((start = STAILQ_FIRST(&manager->unsent))) {
 		int error = message_send_launch(manager->config.socket_fd, &start->message);
 		if (error == -EAGAIN)
 			break;
 		STAILQ_REMOVE_HEAD(&manager->unsent, link);
+		sent = true;
 		/* Without a keeper (EPIPE) the mount ends, and this start with it. */
 		if (error && error != -EPIPE)
 			give_up(manager, start->process, error);
 	}
+	if (sent)
+		captures_prepare(manager->captures);
 	listen_for(manager);
 }
 
@@ -189,7 +194,7 @@ static int open_streams(struct start *start, struct launch_spec *spec)
 		error = open_output(process, spec, 1);
 	if (error)
 		return error;
-	spare_descriptors(start->manager, spec->stderr_fd);
+	spare_descriptors(start->manager, MAX(process->output_fd[0], process->output_fd[1]));
 	share_recount(process);
 	if (!process->configuration.stdin_open && process->stdin_fd < 0)
 		return 0;

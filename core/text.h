@@ -39,8 +39,8 @@ struct refusal {
 	char sentence[768];
 };
 
-/* Writes the sentence (one line: control characters as \ooo; cut with "..." when too long) and gives -error back, so that refusing is one statement.
- * why may be NULL. */
+/* Writes the sentence (one line: control characters as \ooo; cut with "..." when too long) and gives -error back, so that
+ * refusing is one statement. why may be NULL. */
 int refuse(struct refusal *why, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

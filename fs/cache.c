@@ -286,7 +286,8 @@ void cache_on_event(struct cache *cache, const struct process *process, enum man
 }
 
 /* All attributes first, as in on_ended. Who reads in alive meanwhile that it has ended may ask for exitcode's size next: the kernel
- * would not take the answer, were it told after that to forget that file's page. That page is final, if it is there. */
+ * would not take the answer, were it told after that to forget that file's page. That page is final, if it is there: of a reset the
+ * page of before was dropped before the keeper was told of the next start, so that one has not ended. */
 void cache_take_over(struct cache *cache)
 {
 	struct process *process = NULL;

@@ -9,6 +9,12 @@
 /* A name of 255 bytes, each of them \ooo, and the rest. */
 enum { LINE_ROOM = 2048 };
 
+/* A second in words. */
+struct stamp {
+	time_t second;
+	char words[32];
+};
+
 /* Byte number n is at n % around. Lines are dropped whole, the oldest first. */
 struct events {
 	uint64_t first, end;
@@ -18,6 +24,7 @@ struct events {
 	struct text line; /* room for the longest, so that no event is lost for want of memory */
 	size_t room, around;
 	char *bytes, *own; /* own: to be freed */
+	struct stamp stamp;
 };
 
 size_t events_memory(size_t room)
@@ -144,13 +151,16 @@ static void drop_first(struct events *events)
 
 /* ---- a line ---- */
 
-static void add_time(struct text *out, struct timespec when)
+/* Most come in the same second as the one before. */
+static void add_time(struct text *out, struct timespec when, struct stamp *last)
 {
 	struct tm tm;
-	char stamp[32] = "";
-	if (gmtime_r(&when.tv_sec, &tm))
-		strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-	text_printf(out, "%s.%06ldZ ", stamp, when.tv_nsec / 1000);
+	if (when.tv_sec != last->second || !*last->words) {
+		*last = (struct stamp){ .second = when.tv_sec };
+		if (gmtime_r(&when.tv_sec, &tm))
+			strftime(last->words, sizeof last->words, "%Y-%m-%dT%H:%M:%S", &tm);
+	}
+	text_printf(out, "%s.%06ldZ ", last->words, when.tv_nsec / 1000);
 }
 
 /* One word: a blank is \040. */
@@ -188,7 +198,7 @@ void events_add(struct events *events, const struct process *process, enum manag
 {
 	struct text *line = &events->line;
 	line->size = 0;
-	add_time(line, when);
+	add_time(line, when, &events->stamp);
 	add_name(line, process->directory);
 	add_what(line, process, event);
 	while (events->end - events->first + line->size > events->room)
@@ -242,7 +252,7 @@ static void note_gap(const struct events *events, struct events_reader *reader)
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	text_add(&note, reader->in_line ? "\n" : "");
-	add_time(&note, now);
+	add_time(&note, now, &(struct stamp){0});
 	text_printf(&note, "gap %" PRIu64 " events lost\n", events->dropped - reader->passed);
 	reader->at = events->first;
 	reader->passed = events->dropped;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,21 +10,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/journal.h"
+#include "core/layout.h"
+#include "core/message_bytes.h"
+#include "core/ptable.h"
 #include "core/shared.h"
+#include "fs/events.h"
 
 enum {
-	HANDOVER_VERSION = 1,
 	HANDOVER_STRINGS = 4,
 	HANDOVER_MAX = 1 << 20, /* bytes: far more than three paths can be */
 	HANDOVER_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE,
 };
 
-static const char handover_magic[16] = "procfs-mp-serve";
+/* Parts of what is shared. What else lies in the journal's memory begins behind the events. */
+enum { SIZE_TABLE, SIZE_ENTRY, SIZE_HOLDINGS, SIZE_JOURNAL, SIZE_EVENTS, SIZE_LAUNCH, SIZE_TERMS, SIZES };
 
-/* Behind it the strings, each ended by NUL. Magic and version stay where they are in every version. */
+/* Behind it the strings, each ended by NUL. */
 struct handover_head {
-	char magic[sizeof handover_magic];
-	uint32_t version;
+	struct layout layout;
 	uint32_t umask;
 	int32_t fds[HANDOVER_FDS];
 	uint8_t allow_other;
@@ -31,7 +36,19 @@ struct handover_head {
 	uint8_t has_command;
 	uint8_t in_background;
 	uint64_t processes, bytes; /* of each user */
+	uint64_t sizes[SIZES];
 };
+
+static void measure(uint64_t sizes[static SIZES])
+{
+	sizes[SIZE_TABLE] = ptable_size();
+	sizes[SIZE_ENTRY] = sizeof(struct ptable_entry);
+	sizes[SIZE_HOLDINGS] = holdings_size();
+	sizes[SIZE_JOURNAL] = journal_size();
+	sizes[SIZE_EVENTS] = events_memory(EVENTS_ROOM);
+	sizes[SIZE_LAUNCH] = sizeof(struct message_head);
+	sizes[SIZE_TERMS] = sizeof(struct launch_terms);
+}
 
 static void add_bytes(struct text *bytes, const struct handover *handover)
 {
@@ -39,7 +56,7 @@ static void add_bytes(struct text *bytes, const struct handover *handover)
 		handover->mountpoint, handover->base_directory, handover->options, handover->badness,
 	};
 	struct handover_head head = {
-		.version = HANDOVER_VERSION,
+		.layout = layout,
 		.umask = handover->umask,
 		.allow_other = handover->allow_other,
 		.debug = handover->debug,
@@ -48,7 +65,7 @@ static void add_bytes(struct text *bytes, const struct handover *handover)
 		.processes = handover->limits.processes,
 		.bytes = handover->limits.bytes,
 	};
-	memcpy(head.magic, handover_magic, sizeof handover_magic);
+	measure(head.sizes);
 	for (int i = 0; i < HANDOVER_FDS; i++)
 		head.fds[i] = handover->fds[i];
 	text_append(bytes, &head, sizeof head);
@@ -90,7 +107,7 @@ static int read_bytes(int fd, char **out, size_t *size, struct refusal *why)
 	int seals = fcntl(fd, F_GET_SEALS);
 
 	if (seals < 0 || !(seals & F_SEAL_WRITE) || fstat(fd, &stat) || stat.st_size > HANDOVER_MAX ||
-	    stat.st_size < (off_t)sizeof(struct handover_head))
+	    stat.st_size < (off_t)sizeof(struct layout))
 		return refuse_foreign(why);
 	*size = (size_t)stat.st_size;
 	*out = calloc(1, *size + 1);
@@ -102,14 +119,33 @@ static int read_bytes(int fd, char **out, size_t *size, struct refusal *why)
 	return refuse_foreign(why);
 }
 
-static int check_head(const struct handover_head *head, struct refusal *why)
+static int check_sizes(const struct handover_head *head, struct refusal *why)
 {
-	if (memcmp(head->magic, handover_magic, sizeof handover_magic) != 0)
-		return refuse_foreign(why);
-	if (head->version != HANDOVER_VERSION)
-		return refuse(why, EPROTO, "the keeper's handover is of version %u, this program knows version %d",
-			(unsigned)head->version, HANDOVER_VERSION);
+	uint64_t sizes[SIZES];
+
+	measure(sizes);
+	for (int i = 0; i < SIZES; i++)
+		if (head->sizes[i] != sizes[i])
+			return refuse(why, EPROTO, "what this program would share with the keeper is of another size: part %d "
+				"takes %" PRIu64 " bytes there and %" PRIu64 " here", i, head->sizes[i], sizes[i]);
 	return 0;
+}
+
+/* Whether this program may touch anything that the keeper and the server before share. Result: 0 and *head. */
+static int read_head(const char *bytes, size_t size, struct handover_head *head, struct refusal *why)
+{
+	struct layout theirs;
+
+	memcpy(&theirs, bytes, sizeof theirs);
+	if (memcmp(theirs.magic, layout.magic, sizeof theirs.magic) != 0)
+		return refuse_foreign(why);
+	if (theirs.version != layout.version)
+		return refuse(why, EPROTO, "what the keeper shares with its server has layout %" PRIu32 ", this program knows layout %"
+			PRIu32 ": it can't serve this mount", theirs.version, layout.version);
+	if (size < sizeof *head)
+		return refuse_foreign(why);
+	memcpy(head, bytes, sizeof *head);
+	return check_sizes(head, why);
 }
 
 static int take_strings(struct handover *out, size_t size, struct refusal *why)
@@ -139,8 +175,7 @@ int handover_read(int fd, struct handover *out, struct refusal *why)
 		out->memory = NULL;
 		return error;
 	}
-	memcpy(&head, out->memory, sizeof head);
-	error = check_head(&head, why);
+	error = read_head(out->memory, size, &head, why);
 	if (!error)
 		error = take_strings(out, size, why);
 	if (error) {

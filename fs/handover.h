@@ -42,8 +42,8 @@ struct handover {
 int handover_write(const struct handover *handover, int *out);
 
 /* The way back, in the process that inherited the descriptor, which may be anything.
- * Result: 0 and *out (handover_finish frees); -EINVAL for what no keeper wrote and -EPROTO for a layout of another
- * version, both with a sentence; -ENOMEM. */
+ * Result: 0 and *out (handover_finish frees); -EINVAL for what no keeper wrote and -EPROTO when what the keeper shares has
+ * another layout (core/layout), both with a sentence; -ENOMEM. */
 int handover_read(int fd, struct handover *out, struct refusal *why);
 void handover_finish(struct handover *handover);
 

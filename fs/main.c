@@ -294,6 +294,10 @@ static void on_news(void *context, const struct keeper_news *news)
 		else
 			log_error("no upgrade: the server of '%s' %s before it was ready", program->installed, end);
 		break;
+	case KEEPER_LATE:
+		log_error("the new server does not become ready, %u s after the end of the one before: it is killed",
+			news->milliseconds / 1000);
+		break;
 	case KEEPER_GAVE_UP:
 		if (news->error)
 			log_error("the server %s, and no other can be started: %s", end, strerror(-news->error));

@@ -10,10 +10,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "tests/descriptors.h"
 
 /* In a process of a test's own, whose exit status says whether all was right. */
 #define CHECK(condition)                                                          \
@@ -23,19 +24,6 @@
 			return 1;                                                 \
 		}                                                                 \
 	} while (0)
-
-/* For comparing: what the count itself opens is in it each time. */
-static inline int count_fds(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (directory && readdir(directory))
-		count++;
-	if (directory)
-		closedir(directory);
-	return count;
-}
 
 static inline void kill_children(void)
 {

@@ -262,9 +262,7 @@ static void a_script_configures_starts_waits_and_goes_on(void **state)
 	assert_int_equal(script.done, 20);
 	assert_true(script_limit(&script) < 0);
 	ref = world_take_launch(world);
-	world_enter_running(world, ref, 2147480000);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, ref, 2147480000);
 	assert_int_equal(told.times, 1);
 	assert_int_equal(script_wake(&script, &view, told.error), 0);
 	assert_int_equal(script.done, 26);
@@ -327,9 +325,7 @@ static void a_start_that_fails_gives_execs_errno_and_sentence(void **state)
 
 	assert_int_equal(run(world, process, "target /no/thing\nstart\njoin", &script, &told, &reached), 0);
 	ref = world_take_launch(world);
-	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
-	world_tell(world, MESSAGE_FAILED, ref);
-	world_turn(world);
+	world_fail(world, ref, ENOENT);
 	assert_int_equal(told.error, -ENOENT);
 	assert_int_equal(script_wake(&script, &view, told.error), -ENOENT);
 	assert_non_null(strstr(world->why.sentence, "cannot execute /no/thing: No such file or directory"));
@@ -439,9 +435,7 @@ static void a_start_that_was_interrupted_is_not_asked_for_twice(void **state)
 	waiter_cancel(&again.waiter);
 	script_finish(&script);
 	ref = world_take_launch(world);
-	world_enter_running(world, ref, 2147480000);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, ref, 2147480000);
 	assert_int_equal(resume(world, process, &script, &again, &reached), 0);
 	assert_int_equal(reached, SCRIPT_DONE);
 	assert_string_equal(process->name, "after");

@@ -402,10 +402,38 @@ static void every_store_takes_no_bytes_from_nowhere(void **state)
 			assert_true(row_store(row, &view, NULL, 0) == 0 || world->why.sentence[0]);
 }
 
+/* What a node number says that the kernel has from a server of another version (core/layout). */
+static void rows_are_only_ever_added_at_the_end(void **state)
+{
+	static const char *const known[] = {
+		"clone active_children self session start_method error help version status status.json locks ctl "
+		"events",
+		"target args kwargs name daemon authkey start_method run env cwd umask ctl pid ppid alive exitcode "
+		"sentinel wait state error parent children stdin stdout stderr status started ended rusage "
+		"status.json result stop_signal stop_timeout timeout memory_max cpu_max pids_max user nice limits "
+		"restart stdout_to stderr_to output output_max stdin_open",
+	};
+
+	(void)state;
+	for (int root = 1; root >= 0; root--) {
+		const char *rest = known[!root];
+
+		for (unsigned i = 0; *rest; i++) {
+			size_t size = strcspn(rest, " ");
+
+			assert_non_null(files_row(root, i));
+			assert_int_equal(strlen(files_row(root, i)->name), size);
+			assert_memory_equal(files_row(root, i)->name, rest, size);
+			rest += size + (rest[size] == ' ');
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_name_is_one_of_a_file_and_finds_its_own_row),
+		cmocka_unit_test(rows_are_only_ever_added_at_the_end),
 		cmocka_unit_test(rows_are_fewer_than_a_node_can_say),
 		cmocka_unit_test(every_row_has_a_line_of_help_and_the_functions_that_its_kind_needs),
 		cmocka_unit_test(the_mode_follows_from_the_functions),

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/layout.h"
 #include "fs/handover.h"
 #include "fs/serving.h"
 
@@ -117,10 +118,29 @@ static void any_cut_is_refused(void **state)
 static void a_layout_of_another_version_is_refused_as_such(void **state)
 {
 	struct refusal why = {0};
+	size_t at = offsetof(struct layout, version);
 
 	(void)state;
-	assert_int_equal(read_and_close(write_changed(4096, 16, F_SEAL_WRITE), &why), -EPROTO);
-	assert_non_null(strstr(why.sentence, "version 2"));
+	assert_int_equal(read_and_close(write_changed(4096, at, F_SEAL_WRITE), &why), -EPROTO);
+	assert_non_null(strstr(why.sentence, "layout"));
+	/* However much of it that version has. */
+	assert_int_equal(read_and_close(write_changed(sizeof layout, at, F_SEAL_WRITE), &why), -EPROTO);
+}
+
+static void what_is_shared_is_of_the_same_size_on_both_sides(void **state)
+{
+	struct refusal why = {0};
+	size_t strings = strlen(given.mountpoint) + strlen(given.base_directory) + strlen(given.options) + strlen(given.badness) + 4;
+	int fd = write_given();
+	size_t whole = (size_t)lseek(fd, 0, SEEK_END);
+
+	(void)state;
+	close(fd);
+	/* The last of the numbers before the strings. */
+	for (size_t i = 1; i <= sizeof(uint64_t); i++) {
+		assert_int_equal(read_and_close(write_changed(4096, whole - strings - i, F_SEAL_WRITE), &why), -EPROTO);
+		assert_non_null(strstr(why.sentence, "another size"));
+	}
 }
 
 static void only_the_whole_internal_argument_means_a_server(void **state)
@@ -143,6 +163,7 @@ int main(void)
 		cmocka_unit_test(what_no_keeper_wrote_is_refused_with_a_sentence),
 		cmocka_unit_test(any_cut_is_refused),
 		cmocka_unit_test(a_layout_of_another_version_is_refused_as_such),
+		cmocka_unit_test(what_is_shared_is_of_the_same_size_on_both_sides),
 		cmocka_unit_test(only_the_whole_internal_argument_means_a_server),
 	};
 

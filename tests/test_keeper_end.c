@@ -270,11 +270,10 @@ static int kills_the_keeper(struct server *server)
 	CHECK(kill(getppid(), SIGKILL) == 0);
 	CHECK(poll(&readable, 1, -1) == 1);
 	CHECK(message_receive(server->socket_fd, &message) == -EPIPE);
-	CHECK(ptable_signal(server->table, ref, SIGTERM) == 0);
 	return 0;
 }
 
-static void the_keepers_death_is_seen_by_the_server_while_its_children_live(void **state)
+static void the_keepers_death_ends_its_children_and_is_seen_by_the_server(void **state)
 {
 	int status, server = -1, child = -1;
 	pid_t pid;
@@ -284,7 +283,7 @@ static void the_keepers_death_is_seen_by_the_server_while_its_children_live(void
 	while ((pid = wait(&status)) > 0)
 		*(WIFSIGNALED(status) ? &child : &server) = status;
 	assert_int_equal(server, 0);
-	assert_int_equal(child, SIGTERM);
+	assert_int_equal(child, SIGKILL);
 }
 
 int main(void)
@@ -298,7 +297,7 @@ int main(void)
 		TEST(an_exec_that_hangs_holds_up_its_own_start_only),
 		TEST(with_every_launcher_hanging_the_next_start_waits_for_one),
 		TEST(after_the_servers_death_kill_all_leaves_nothing),
-		TEST(the_keepers_death_is_seen_by_the_server_while_its_children_live),
+		TEST(the_keepers_death_ends_its_children_and_is_seen_by_the_server),
 	};
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

@@ -91,6 +91,7 @@ enum { THREADS = 4, LAUNCHES = 250 };
 struct crowd {
 	struct fixture *fixture;
 	struct ptable_ref refs[LAUNCHES];
+	pthread_barrier_t *step; /* all is launched, and all is reaped: no child outlives who launched it */
 	int wrong;
 };
 
@@ -108,6 +109,8 @@ static void *launch_many(void *argument)
 		crowd->wrong += launch_run(i % 2 ? &present : &missing, crowd->fixture->table, ref) != expected;
 		crowd->wrong += ptable_state(crowd->fixture->table, ref) != (expected ? PTABLE_FAILED : PTABLE_RUNNING);
 	}
+	pthread_barrier_wait(crowd->step);
+	pthread_barrier_wait(crowd->step);
 	return NULL;
 }
 
@@ -116,20 +119,19 @@ static void launches_in_many_threads_take_nothing_from_each_other(void **state)
 	struct fixture *fixture = *state;
 	static struct crowd crowds[THREADS];
 	pthread_t threads[THREADS];
+	pthread_barrier_t step;
 	struct ptable_ref found;
 	int status;
 
+	assert_int_equal(pthread_barrier_init(&step, NULL, THREADS + 1), 0);
 	for (int i = 0; i < THREADS; i++) {
-		crowds[i] = (struct crowd){ .fixture = fixture };
+		crowds[i] = (struct crowd){ .fixture = fixture, .step = &step };
 		for (int j = 0; j < LAUNCHES; j++)
 			crowds[i].refs[j] = claim(fixture);
 	}
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, launch_many, &crowds[i]), 0);
-	for (int i = 0; i < THREADS; i++) {
-		pthread_join(threads[i], NULL);
-		assert_int_equal(crowds[i].wrong, 0);
-	}
+	pthread_barrier_wait(&step);
 	for (int i = 0; i < THREADS * LAUNCHES / 2; i++) {
 		pid_t pid = wait(&status);
 
@@ -139,6 +141,12 @@ static void launches_in_many_threads_take_nothing_from_each_other(void **state)
 		assert_int_equal(ptable_pid(fixture->table, found), pid);
 		assert_true(ptable_step(fixture->table, found, PTABLE_RUNNING, PTABLE_ENDED));
 	}
+	pthread_barrier_wait(&step);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(crowds[i].wrong, 0);
+	}
+	pthread_barrier_destroy(&step);
 }
 
 int main(int argc, char **argv)

@@ -52,8 +52,7 @@ static void children_and_threads_of_a_process_are_inside_of_it(void **state)
 	struct ptable_ref ref;
 	pid_t under, pid;
 
-	assert_int_equal(manager_start(world->manager, process, &world->caller, &started.waiter), 0);
-	ref = world_take_launch(world);
+	ref = world_begin(world, process, &started);
 	pid = world_spawn_with(world, WORLD_WITH_CHILD, &under);
 	/* Before the keeper's word of its exec, too. */
 	caller.pid = under;
@@ -61,9 +60,7 @@ static void children_and_threads_of_a_process_are_inside_of_it(void **state)
 	atomic_store(&ptable_at(world->table, ref.index)->pid, pid);
 	assert_ptr_equal(manager_inside(world->manager, &caller, NULL), process);
 	assert_ptr_equal(world_make_as(world, &caller, NULL)->parent, process);
-	world_enter_running(world, ref, pid);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, ref, pid);
 	assert_ptr_equal(manager_inside(world->manager, &caller, NULL), process);
 	caller.pid = pid;
 	assert_ptr_equal(manager_inside(world->manager, &caller, NULL), process);
@@ -83,12 +80,9 @@ static void a_new_session_below_a_process_is_inside_by_the_chain_of_parents(void
 	struct ptable_ref ref;
 	pid_t pid, under;
 
-	assert_int_equal(manager_start(world->manager, process, &world->caller, &started.waiter), 0);
-	ref = world_take_launch(world);
+	ref = world_begin(world, process, &started);
 	pid = world_spawn_with(world, WORLD_WITH_CHILD_IN_ITS_OWN_SESSION, &under);
-	world_enter_running(world, ref, pid);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, ref, pid);
 	assert_int_equal(getsid(under), under);
 	caller.pid = under;
 	assert_ptr_equal(manager_inside(world->manager, &caller, NULL), process);
@@ -190,8 +184,7 @@ static void a_daemonic_process_that_is_starting_then_is_terminated_when_it_has_s
 	struct ptable_ref ref;
 
 	late = world_make_daemonic(world, &inside, "late");
-	assert_int_equal(manager_start(world->manager, late, &world->caller, &started.waiter), 0);
-	ref = world_take_launch(world);
+	ref = world_begin(world, late, &started);
 	kill(pid, SIGKILL);
 	world_end(world, parent, world_reap(world, pid));
 	late_pid = world_spawn(world);
@@ -214,13 +207,10 @@ static void a_doomed_start_that_fails_can_be_started_again_in_peace(void **state
 	struct ptable_ref ref;
 
 	late = world_make_daemonic(world, &inside, "late");
-	assert_int_equal(manager_start(world->manager, late, &world->caller, &started.waiter), 0);
-	ref = world_take_launch(world);
+	ref = world_begin(world, late, &started);
 	kill(pid, SIGKILL);
 	world_end(world, parent, world_reap(world, pid));
-	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
-	world_tell(world, MESSAGE_FAILED, ref);
-	world_turn(world);
+	world_fail(world, ref, ENOENT);
 	assert_int_equal(started.error, -ENOENT);
 	world_assert_untouched(world_run(world, late));
 }
@@ -232,9 +222,7 @@ static void nothing_of_another_owner_is_terminated(void **state)
 	pid_t pid = world_run(world, parent), her_pid;
 	struct caller inside = world_inside(world, pid);
 
-	hers = world_make_daemonic(world, &inside, "hers");
-	her_pid = world_run(world, hers);
-	hers->owner++;
+	hers = world_run_hers(world, &inside, &her_pid);
 	kill(pid, SIGKILL);
 	world_end(world, parent, world_reap(world, pid));
 	world_assert_untouched(her_pid);

@@ -35,8 +35,7 @@ static void the_end_terminates_the_daemonic_and_joins_the_others(void **state)
 	assert_int_equal(manager_open_session(world->manager, &world->caller, &session), 0);
 	leased = world_make_daemonic(world, &world->caller, "leased");
 	leased_pid = world_run(world, leased);
-	assert_int_equal(manager_start(world->manager, starting, &world->caller, &started.waiter), 0);
-	ref = world_take_launch(world);
+	ref = world_begin(world, starting, &started);
 	assert_int_equal(manager_join(world->manager, daemonic, &world->caller, &joined.waiter), 0);
 	manager_end(world->manager);
 	world_assert_untouched(plain_pid);
@@ -46,9 +45,7 @@ static void the_end_terminates_the_daemonic_and_joins_the_others(void **state)
 	kill(plain_pid, SIGKILL);
 	world_end(world, plain, world_reap(world, plain_pid));
 	assert_int_equal(world->finished, 0);
-	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
-	world_tell(world, MESSAGE_FAILED, ref);
-	world_turn(world);
+	world_fail(world, ref, ENOENT);
 	assert_int_equal(started.times, 1);
 	assert_int_equal(world->finished, 1);
 	assert_int_equal(world->finished_error, 0);
@@ -62,9 +59,7 @@ static void what_passes_to_an_ending_mount_is_terminated_if_daemonic_whoever_own
 	pid_t pid = world_run(world, parent), her_pid;
 	struct caller inside = world_inside(world, pid);
 
-	hers = world_make_daemonic(world, &inside, "hers");
-	her_pid = world_run(world, hers);
-	hers->owner++;
+	hers = world_run_hers(world, &inside, &her_pid);
 	manager_end(world->manager);
 	world_assert_untouched(pid);
 	world_assert_untouched(her_pid);
@@ -85,8 +80,7 @@ static void the_first_signal_ends_the_mount_and_the_second_kills_what_is_left(vo
 	pid_t pid = world_run(world, plain), hanging;
 
 	/* An exec that hangs has a child already. */
-	assert_int_equal(manager_start(world->manager, hangs, &world->caller, &started.waiter), 0);
-	ref = world_take_launch(world);
+	ref = world_begin(world, hangs, &started);
 	hanging = world_spawn(world);
 	atomic_store(&ptable_at(world->table, ref.index)->pid, hanging);
 	world_tell_signal(world, SIGTERM);
@@ -111,9 +105,7 @@ static struct ptable_ref begin_command(struct world *world, pid_t pid)
 	struct ptable_ref ref = ptable_ref_at(world->table, PTABLE_COMMAND);
 
 	assert_true(ptable_step(world->table, ref, PTABLE_FREE, PTABLE_LAUNCHING));
-	world_enter_running(world, ref, pid);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, ref, pid);
 	return ref;
 }
 
@@ -141,9 +133,7 @@ static void a_command_that_cannot_be_run_ends_the_mount_too(void **state)
 	struct ptable_ref ref = ptable_ref_at(world->table, PTABLE_COMMAND);
 
 	assert_true(ptable_step(world->table, ref, PTABLE_FREE, PTABLE_LAUNCHING));
-	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
-	world_tell(world, MESSAGE_FAILED, ref);
-	world_turn(world);
+	world_fail(world, ref, ENOENT);
 	assert_int_equal(world->finished, 1);
 }
 

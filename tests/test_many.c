@@ -130,13 +130,10 @@ static void a_join_of_many_ends_when_one_of_them_does_not_start(void **state)
 	struct ptable_ref ref;
 
 	world_run_as(world, a, 2147480000);
-	assert_int_equal(manager_start(world->manager, b, &world->caller, &started.waiter), 0);
-	ref = world_take_launch(world);
+	ref = world_begin(world, b, &started);
 	atomic_store(&ptable_at(world->table, ref.index)->pid, 2147480001);
 	assert_int_equal(run(world, "join all", &script, &told), 0);
-	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
-	world_tell(world, MESSAGE_FAILED, ref);
-	world_turn(world);
+	world_fail(world, ref, ENOENT);
 	assert_int_equal(told.times, 1);
 	assert_int_equal(script_wake(&script, &view, told.error), -ESRCH);
 	assert_memory_equal(world->why.sentence, "b: cannot execute", 17);
@@ -158,17 +155,13 @@ static void a_start_of_many_that_was_interrupted_is_not_asked_for_twice(void **s
 	script_finish(&script);
 	refs[0] = world_take_launch(world);
 	refs[1] = world_take_launch(world);
-	world_enter_running(world, refs[0], 2147480000);
-	world_tell(world, MESSAGE_STARTED, refs[0]);
-	world_turn(world);
+	world_succeed(world, refs[0], 2147480000);
 	assert_int_equal(told.times, 0);
 	assert_int_equal(script_parse(&view, "start *", 7, &script), 0);
 	script_resume(&script, SCRIPT_INTERRUPTED, &(struct resumption){ .state = SCRIPT_WAITS_FOR_START });
 	assert_int_equal(script_run(&script, &view, &told.waiter, &reached), 0);
 	assert_int_equal(reached, SCRIPT_WAITS_FOR_START);
-	world_enter_running(world, refs[1], 2147480001);
-	world_tell(world, MESSAGE_STARTED, refs[1]);
-	world_turn(world);
+	world_succeed(world, refs[1], 2147480001);
 	assert_int_equal(told.times, 1);
 	assert_int_equal(told.error, 0);
 	assert_int_equal(a->run_count + b->run_count, 2);

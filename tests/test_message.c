@@ -125,26 +125,11 @@ static void a_launch_for_the_commands_entry_or_none_gives_eproto(void **state)
 	}
 }
 
-/* As message_send_launch, with descriptors that the bytes don't tell of. */
 static void send_with_fds(int socket_fd, void *bytes, size_t size, size_t count)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(8 * sizeof(int))];
-	} control = { .bytes = { 0 } };
-	static const int fds[8];
-	struct iovec vector = { bytes, size };
-	struct msghdr header = { .msg_iov = &vector, .msg_iovlen = 1 };
+	static const int fds[SENT_DESCRIPTORS_MAX];
 
-	if (count) {
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-	}
-	assert_int_equal(sendmsg(socket_fd, &header, 0), size);
+	assert_int_equal(send_with_descriptors(socket_fd, (struct iovec){ bytes, size }, fds, count), size);
 }
 
 static void descriptors_that_were_not_announced_are_closed_and_refused(void **state)
@@ -156,7 +141,7 @@ static void descriptors_that_were_not_announced_are_closed_and_refused(void **st
 
 	spec.stdin_fd = 0;
 	assert_int_equal(message_launch_init(&launch, some_ref, &spec), 0);
-	for (size_t count = 0; count <= 8; count++) {
+	for (size_t count = 0; count <= SENT_DESCRIPTORS_MAX; count++) {
 		int before = count_fds(), result;
 
 		send_with_fds(fixture->sockets[SERVER], launch.bytes, launch.size, count);

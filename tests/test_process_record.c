@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "core/layout.h"
 #include "core/process_record.h"
 #include "core/terms.h"
 
@@ -112,6 +113,29 @@ static void everything_comes_back(void **state)
 	process_destroy(other);
 }
 
+static uint64_t hash_of(const struct text *text)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	for (size_t i = 0; i < text->size; i++)
+		hash = (hash ^ (unsigned char)text->data[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+/* Other bytes are another layout: then the version rises in core/layout.c, and here is what they are. */
+static void the_bytes_are_those_of_this_version(void **state)
+{
+	(void)state;
+	struct process *process = some_process();
+	struct text rest = {0}, words = {0};
+	pack_both(process, &TIES, &rest, &words);
+	assert_int_equal(layout.version, 2);
+	assert_int_equal(hash_of(&rest), UINT64_C(0x71f22c365da28707));
+	assert_int_equal(hash_of(&words), UINT64_C(0x1013356e4e3c5f52));
+	text_finish(&rest);
+	text_finish(&words);
+	process_destroy(process);
+}
+
 static void why_the_last_start_failed_comes_back(void **state)
 {
 	(void)state;
@@ -166,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_comes_back),
+		cmocka_unit_test(the_bytes_are_those_of_this_version),
 		cmocka_unit_test(why_the_last_start_failed_comes_back),
 		cmocka_unit_test(a_new_process_takes_few_bytes),
 		cmocka_unit_test(bytes_that_end_anywhere_are_refused),

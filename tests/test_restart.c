@@ -25,9 +25,7 @@ static void run_again(struct world *world, struct process *process)
 {
 	struct ptable_ref ref = take_rerun(world, process);
 
-	world_enter_running(world, ref, PID);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, ref, PID);
 	assert_int_equal(process->state, PROCESS_RUNNING);
 }
 
@@ -178,9 +176,7 @@ static void a_stop_of_a_run_that_has_no_child_yet_waits_for_it(void **state)
 	ref = take_rerun(world, process);
 	assert_int_equal(manager_end_with(world->manager, process, SIGKILL, &world->why), 0);
 	pid = world_spawn(world);
-	world_enter_running(world, ref, pid);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, ref, pid);
 	assert_int_equal(world_reap(world, pid), SIGKILL);
 	world_end(world, process, SIGKILL);
 	assert_int_equal(process->state, PROCESS_ENDED);
@@ -198,9 +194,7 @@ static void a_run_that_cannot_be_executed_is_followed_by_another(void **state)
 	world_end(world, process, EXIT_1);
 	first = restart_due(process);
 	ref = take_rerun(world, process);
-	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
-	world_tell(world, MESSAGE_FAILED, ref);
-	world_turn(world);
+	world_fail(world, ref, ENOENT);
 	assert_int_equal(process->state, PROCESS_BETWEEN);
 	assert_non_null(strstr(restart_reason(process), "cannot execute /bin/true"));
 	assert_true(restart_due(process) > first);

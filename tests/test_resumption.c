@@ -57,20 +57,6 @@ static int come_again(struct write *write, struct text *kept, const char *text)
 	return script_run(&write->script, &write->view, &write->told.waiter, &write->reached);
 }
 
-static void fail_launch(struct world *world, struct ptable_ref ref)
-{
-	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
-	world_tell(world, MESSAGE_FAILED, ref);
-	world_turn(world);
-}
-
-static void start_launch(struct world *world, struct ptable_ref ref, pid_t pid)
-{
-	world_enter_running(world, ref, pid);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
-}
-
 /* ---- one process ---- */
 
 static const char START[] = "name before\nstart\nname after";
@@ -88,7 +74,7 @@ static void a_start_that_is_under_way_is_awaited_and_lines_before_it_are_not_don
 	assert_int_equal(come_again(&write, &kept, START), 0);
 	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_START);
 	assert_int_equal(write.script.done, strlen("name before\nstart\n") - strlen("start\n"));
-	start_launch(world, ref, 2147480000);
+	world_succeed(world, ref, 2147480000);
 	assert_int_equal(write.told.times, 1);
 	assert_int_equal(write.told.error, 0);
 	assert_int_equal(process->run_count, 1);
@@ -105,7 +91,7 @@ static void a_start_that_has_succeeded_meanwhile_is_done(void **state)
 	assert_int_equal(begin(&write, world, process, "start\nname y"), 0);
 	struct ptable_ref ref = world_take_launch(world);
 	die(&write, &kept);
-	start_launch(world, ref, 2147480000);
+	world_succeed(world, ref, 2147480000);
 	assert_int_equal(come_again(&write, &kept, "start\nname y"), 0);
 	assert_int_equal(write.reached, SCRIPT_DONE);
 	assert_int_equal(process->run_count, 1);
@@ -123,7 +109,7 @@ static void a_start_that_has_failed_meanwhile_gives_its_errno_and_sentence_and_i
 	assert_int_equal(begin(&write, world, process, START), 0);
 	struct ptable_ref ref = world_take_launch(world);
 	die(&write, &kept);
-	fail_launch(world, ref);
+	world_fail(world, ref, ENOENT);
 	assert_int_equal(process->start_error, -ENOENT);
 	assert_int_equal(come_again(&write, &kept, START), -ENOENT);
 	assert_non_null(strstr(world->why.sentence, "cannot execute /bin/true"));
@@ -134,7 +120,7 @@ static void a_start_that_has_failed_meanwhile_gives_its_errno_and_sentence_and_i
 	assert_int_equal(process->start_error, 0);
 	script_finish(&write.script);
 	waiter_cancel(&write.told.waiter);
-	start_launch(world, world_take_launch(world), 2147480000);
+	world_succeed(world, world_take_launch(world), 2147480000);
 }
 
 static void a_start_whose_process_has_ended_and_was_reset_meanwhile_is_done(void **state)
@@ -147,7 +133,7 @@ static void a_start_whose_process_has_ended_and_was_reset_meanwhile_is_done(void
 	assert_int_equal(begin(&write, world, process, "start"), 0);
 	struct ptable_ref ref = world_take_launch(world);
 	die(&write, &kept);
-	start_launch(world, ref, 2147480000);
+	world_succeed(world, ref, 2147480000);
 	world_end(world, process, 0);
 	assert_int_equal(manager_reset(world->manager, process, NULL), 0);
 	assert_int_equal(come_again(&write, &kept, "start"), 0);
@@ -196,7 +182,7 @@ static void a_line_that_comes_again_after_it_was_done_anew_is_not_taken_for_the_
 	struct ptable_ref ref = world_take_launch(world);
 	die(&write, &kept);
 	assert_int_equal(come_again(&write, &kept, "start\njoin"), 0);
-	start_launch(world, ref, 2147480000);
+	world_succeed(world, ref, 2147480000);
 	assert_int_equal(script_wake(&write.script, &write.view, 0), 0);
 	assert_int_equal(write.script.again, SCRIPT_ANEW);
 	assert_int_equal(script_run(&write.script, &write.view, &write.told.waiter, &write.reached), 0);
@@ -219,13 +205,13 @@ static void a_start_of_many_asks_none_twice_and_names_the_one_that_failed_meanwh
 	for (int i = 0; i < 3; i++)
 		refs[i] = world_take_launch(world);
 	die(&write, &kept);
-	start_launch(world, refs[0], 2147480000);
-	fail_launch(world, refs[1]);
+	world_succeed(world, refs[0], 2147480000);
+	world_fail(world, refs[1], ENOENT);
 	world_make(world, "d"); /* the glob would choose it now */
 	assert_int_equal(come_again(&write, &kept, "start *"), 0);
 	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_START);
 	assert_int_equal(write.told.times, 0);
-	start_launch(world, refs[2], 2147480001);
+	world_succeed(world, refs[2], 2147480001);
 	assert_int_equal(write.told.times, 1);
 	assert_int_equal(write.told.error, -ENOENT);
 	assert_int_equal(script_wake(&write.script, &write.view, write.told.error), -ENOENT);
@@ -236,20 +222,28 @@ static void a_start_of_many_asks_none_twice_and_names_the_one_that_failed_meanwh
 	script_finish(&write.script);
 }
 
-static void a_join_of_many_goes_on_though_one_of_them_has_ended_and_gone(void **state)
+/* Of two that run and are waited for, `a` ends and goes while there is no server. Result: the other. */
+static struct process *wait_for_two(struct write *write, struct world *world, const char *text)
 {
-	struct world *world = *state;
 	struct process *a = world_make(world, "a"), *b = world_make(world, "b");
 	struct text kept = {0};
-	struct write write;
 
 	world_run_as(world, a, 2147480000);
 	world_run_as(world, b, 2147480001);
-	assert_int_equal(begin(&write, world, NULL, "join a b 5"), 0);
-	die(&write, &kept);
+	assert_int_equal(begin(write, world, NULL, text), 0);
+	die(write, &kept);
 	world_end(world, a, 0);
 	assert_int_equal(manager_remove(world->manager, a, NULL), 0);
-	assert_int_equal(come_again(&write, &kept, "join a b 5"), 0);
+	assert_int_equal(come_again(write, &kept, text), 0);
+	return b;
+}
+
+static void a_join_of_many_goes_on_though_one_of_them_has_ended_and_gone(void **state)
+{
+	struct world *world = *state;
+	struct write write;
+	struct process *b = wait_for_two(&write, world, "join a b 5");
+
 	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_END);
 	assert_true(script_limit(&write.script) == 5);
 	world_end(world, b, 0);
@@ -286,17 +280,9 @@ static void join_any_answers_though_the_end_came_meanwhile_and_an_answer_before_
 static void join_any_names_one_that_has_ended_and_gone_meanwhile(void **state)
 {
 	struct world *world = *state;
-	struct process *a = world_make(world, "a"), *b = world_make(world, "b");
-	struct text kept = {0};
 	struct write write;
+	struct process *b = wait_for_two(&write, world, "join any a b");
 
-	world_run_as(world, a, 2147480000);
-	world_run_as(world, b, 2147480001);
-	assert_int_equal(begin(&write, world, NULL, "join any a b"), 0);
-	die(&write, &kept);
-	world_end(world, a, 0);
-	assert_int_equal(manager_remove(world->manager, a, NULL), 0);
-	assert_int_equal(come_again(&write, &kept, "join any a b"), 0);
 	assert_int_equal(write.reached, SCRIPT_DONE);
 	assert_true(write.script.answer.size == 2 && !memcmp(write.script.answer.data, "a\n", 2));
 	script_finish(&write.script);

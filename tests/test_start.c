@@ -62,9 +62,7 @@ static void started_then_ended_is_told_to_each_who_waits_for_it(void **state)
 	assert_int_equal(manager_await_start(process, &second.waiter), 0);
 	world_turn(world);
 	assert_int_equal(start.times + second.times, 0);
-	world_enter_running(world, ref, SOME_PID);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, ref, SOME_PID);
 	assert_int_equal(start.times, 1);
 	assert_int_equal(start.error, 0);
 	assert_int_equal(second.times, 1);
@@ -157,9 +155,7 @@ static void a_message_about_a_removed_process_is_passed_over(void **state)
 	struct told start = TOLD;
 	struct ptable_ref ref = world_begin(world, process, &start);
 
-	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
-	world_tell(world, MESSAGE_FAILED, ref);
-	world_turn(world);
+	world_fail(world, ref, ENOENT);
 	assert_int_equal(manager_remove(world->manager, process, NULL), 0);
 	world_tell(world, MESSAGE_FAILED, ref);
 	world_tell(world, MESSAGE_ENDED, ref);
@@ -254,9 +250,7 @@ static void launches_that_find_no_room_wait_their_turn_and_all_arrive_in_order(v
 		struct ptable_ref ref = world_take_launch(world);
 
 		assert_int_equal(ptable_at(world->table, ref.index)->id, i + 1);
-		world_enter_running(world, ref, SOME_PID + i);
-		world_tell(world, MESSAGE_STARTED, ref);
-		world_turn(world);
+		world_succeed(world, ref, SOME_PID + i);
 		assert_int_equal(told[i].times, 1);
 	}
 	free(line);

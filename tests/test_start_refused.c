@@ -52,9 +52,7 @@ static void a_failed_start_tells_why_leaves_nothing_and_can_be_corrected(void **
 		assert_int_equal(world_count_live(world), 0);
 		ref = world_begin(world, process, &again);
 		assert_int_equal(ptable_at(world->table, ref.index)->run, 2);
-		world_enter_running(world, ref, SOME_PID);
-		world_tell(world, MESSAGE_STARTED, ref);
-		world_turn(world);
+		world_succeed(world, ref, SOME_PID);
 		assert_int_equal(again.times, 1);
 		assert_int_equal(again.error, 0);
 		assert_null(process->error);
@@ -112,9 +110,7 @@ static void who_is_told_of_a_failed_start_may_remove_the_process(void **state)
 	assert_int_equal(manager_await_start(process, &other.waiter), 0);
 	atomic_store(&ptable_at(world->table, ref.index)->pid, SOME_PID);
 	assert_int_equal(manager_join(world->manager, process, &world->caller, &join.waiter), 0);
-	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, ENOENT);
-	world_tell(world, MESSAGE_FAILED, ref);
-	world_turn(world);
+	world_fail(world, ref, ENOENT);
 	assert_int_equal(remover.result, 0);
 	assert_null(manager_by_directory(world->manager, "x"));
 	assert_int_equal(other.times, 1);
@@ -224,9 +220,7 @@ static void a_start_as_another_user_looks_up_the_account_first(void **state)
 	assert_int_equal(launch.spec.uid, 54321);
 	assert_int_equal(launch.spec.gid, 54322);
 	assert_string_equal(launch.spec.cwd, "/");
-	world_enter_running(world, launch.ref, SOME_PID);
-	world_tell(world, MESSAGE_STARTED, launch.ref);
-	world_turn(world);
+	world_succeed(world, launch.ref, SOME_PID);
 	assert_int_equal(start.times, 1);
 	assert_int_equal(process->state, PROCESS_RUNNING);
 	message_received_launch_finish(&launch);

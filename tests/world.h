@@ -370,17 +370,34 @@ static inline void world_enter_failed(struct world *world, struct ptable_ref ref
 	assert_true(ptable_step(world->table, ref, PTABLE_LAUNCHING, PTABLE_FAILED));
 }
 
+/* A start goes as far as the keeper, whose word of it is the test's to say. */
+static inline struct ptable_ref world_begin(struct world *world, struct process *process, struct told *told)
+{
+	assert_int_equal(manager_start(world->manager, process, &world->caller, &told->waiter), 0);
+	assert_int_equal(process->state, PROCESS_STARTING);
+	return world_take_launch(world);
+}
+
+static inline void world_succeed(struct world *world, struct ptable_ref ref, pid_t pid)
+{
+	world_enter_running(world, ref, pid);
+	world_tell(world, MESSAGE_STARTED, ref);
+	world_turn(world);
+}
+
+static inline void world_fail(struct world *world, struct ptable_ref ref, int error)
+{
+	world_enter_failed(world, ref, LAUNCH_STEP_EXEC, error);
+	world_tell(world, MESSAGE_FAILED, ref);
+	world_turn(world);
+}
+
 /* Start, exec and the keeper's word of it: the process runs as `pid`. */
 static inline void world_run_as(struct world *world, struct process *process, pid_t pid)
 {
 	struct told started = TOLD;
-	struct ptable_ref ref;
 
-	assert_int_equal(manager_start(world->manager, process, &world->caller, &started.waiter), 0);
-	ref = world_take_launch(world);
-	world_enter_running(world, ref, pid);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, world_begin(world, process, &started), pid);
 	assert_int_equal(started.times, 1);
 	assert_int_equal(process->state, PROCESS_RUNNING);
 }
@@ -388,15 +405,10 @@ static inline void world_run_as(struct world *world, struct process *process, pi
 static inline pid_t world_run(struct world *world, struct process *process)
 {
 	struct told started = TOLD;
-	struct ptable_ref ref;
-	pid_t pid;
+	struct ptable_ref ref = world_begin(world, process, &started);
+	pid_t pid = world_spawn(world);
 
-	assert_int_equal(manager_start(world->manager, process, &world->caller, &started.waiter), 0);
-	ref = world_take_launch(world);
-	pid = world_spawn(world);
-	world_enter_running(world, ref, pid);
-	world_tell(world, MESSAGE_STARTED, ref);
-	world_turn(world);
+	world_succeed(world, ref, pid);
 	assert_int_equal(started.times, 1);
 	return pid;
 }
@@ -440,11 +452,14 @@ static inline struct process *world_make_daemonic(struct world *world, const str
 	return process;
 }
 
-static inline struct ptable_ref world_begin(struct world *world, struct process *process, struct told *told)
+/* A daemonic process of another owner, made inside of `caller`'s and running. */
+static inline struct process *world_run_hers(struct world *world, const struct caller *caller, pid_t *pid)
 {
-	assert_int_equal(manager_start(world->manager, process, &world->caller, &told->waiter), 0);
-	assert_int_equal(process->state, PROCESS_STARTING);
-	return world_take_launch(world);
+	struct process *hers = world_make_daemonic(world, caller, "hers");
+
+	*pid = world_run(world, hers);
+	hers->owner++;
+	return hers;
 }
 
 static inline unsigned world_count_live(struct world *world)

@@ -1,9 +1,9 @@
 /* Whatever arrives at the socket between keeper and server, in both directions, with any number of descriptors: it is refused and
  * nothing of it stays open, or it is a message of the known form. The first byte says which way and with how many. */
 #include "core/message_bytes.h"
+#include "tests/descriptors.h"
 #include "tests/fuzz/fuzz.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -11,42 +11,18 @@
 
 enum { FDS_MAX = 7 };
 
-static int count_open(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (directory && readdir(directory))
-		count++;
-	if (directory)
-		closedir(directory);
-	return count;
-}
-
 /* The last descriptor is a memory file with the rest of the bytes, when there is one. */
 static void send_bytes(int socket_fd, const uint8_t *data, size_t size, unsigned fd_count)
 {
 	size_t first = size < sizeof(struct message_head) ? size : sizeof(struct message_head);
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = { .bytes = { 0 } };
-	struct iovec vector = { (void *)(uintptr_t)data, fd_count ? first : size };
-	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
+	struct iovec bytes = { (void *)(uintptr_t)data, fd_count ? first : size };
 	int fds[FDS_MAX];
 
 	for (unsigned i = 0; i < fd_count; i++)
 		fds[i] = i + 1 < fd_count ? open("/dev/null", O_RDWR | O_CLOEXEC) : memfd_create("fuzz", MFD_CLOEXEC);
-	if (fd_count) {
+	if (fd_count)
 		require(write(fds[fd_count - 1], data, size) == (ssize_t)size, "a memory file takes all");
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(fd_count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, fd_count * sizeof(int));
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-	}
-	require(sendmsg(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0, "the bytes can be sent");
+	require(send_with_descriptors(socket_fd, bytes, fds, fd_count) >= 0, "the bytes can be sent");
 	for (unsigned i = 0; i < fd_count; i++)
 		close(fds[i]);
 }
@@ -82,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct message_head head = { .kind = MESSAGE_LAUNCH };
 	uint8_t bytes[sizeof(head) + 4096];
-	int before = count_open(), sockets[2];
+	int before = count_fds(), sockets[2];
 
 	if (size < 2 || size > 4096 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
 		return 0;
@@ -102,6 +78,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	close(sockets[0]);
 	close(sockets[1]);
-	require(count_open() == before, "nothing stays open");
+	require(count_fds() == before, "nothing stays open");
 	return 0;
 }

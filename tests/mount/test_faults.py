@@ -254,6 +254,32 @@ def a_keeper_that_dies_leaves_nothing_that_lies(mp):
         other.finish = lambda: None
 
 
+@claim
+def keeper_and_server_that_die_at_once_leave_nothing_that_runs():
+    """Nobody is left who could say how a process ends: none goes on, nor begins again, and whoever waits gets an error."""
+    users = [{}] if os.geteuid() else [{}, {'user': '65534'}]
+    with Mount() as other:
+        log = other.base + '/log'
+        paths = [other.start(f'p{number}', 'sleep', '1000', **files) for number, files in enumerate(users)]
+        paths.append(other.start('stubborn', 'sh', ['-c', f'trap "" TERM HUP; echo x >> {log}; while :; do sleep 1; done'],
+                                 restart='always'))
+        pids = [int(value(path + '/pid')) for path in paths]
+        wait_until(lambda: os.path.exists(log))
+        joins = [Background(write, path + '/ctl', 'join') for path in paths]
+        waits = [Background(read, path + '/wait') for path in paths]
+        wait_until(lambda: other.pending() >= 2 * len(paths), what='who waits')
+        for pid in (other.keeper, other.server):  # so that neither sees the other's end
+            os.kill(pid, signal.SIGSTOP)
+        for pid in (other.server, other.keeper):
+            os.kill(pid, signal.SIGKILL)
+        for call in joins + waits:
+            expect_errno((errno.ENOTCONN, errno.ECONNABORTED), call.result)
+        wait_until(lambda: not any(runs(pid) for pid in pids), what='no process of that mount')
+        same(open(log).read(), 'x\n')
+        other.abandon()
+        other.finish = lambda: None
+
+
 def runs(pid):
     return read_or_nothing(f'/proc/{pid}/stat').rpartition(')')[2].split()[:1] not in ([], ['Z'], ['X'])
 

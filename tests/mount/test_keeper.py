@@ -7,7 +7,7 @@ import signal
 import stat
 import subprocess
 
-from harness import BINARY, Mount, Skip, claim, main, program_of
+from harness import BINARY, Mount, claim, main, program_of
 from plain import Background, children_of, errno_of, expect_errno, in_child, read, same, value, wait_until, write
 
 

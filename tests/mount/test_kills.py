@@ -14,7 +14,7 @@ import select
 import signal
 import time
 
-from harness import DEADLINE, SLOWNESS, Mount, claim, main
+from harness import DEADLINE, SLOWNESS, claim, main
 from plain import comment, exit_of, expect_errno, fork, read, same, value, vector, wait_until, write
 
 SECONDS = 150  # a machine that is slower gets fewer kills: no test fails on a time
@@ -90,7 +90,7 @@ class Client:
 
     def run(self):
         kinds = (self.life, self.life, self.values, self.missing, self.ended, self.output, self.refused,
-                 self.several, self.held, self.left)
+                 self.several, self.held, self.left, self.input)
         while not self.stop[0]:
             self.random.choice(kinds)()
             self.rounds += 1

@@ -8,37 +8,10 @@ import signal
 import time
 
 from harness import DEADLINE, SLOWNESS, claim, main
-from plain import (Background, contains, errno_of, exists, expect_errno, read, read_bytes, same, value, wait_until, write,
-                   write_all)
+from meanwhile import blocked, start_waiting, still_blocked, touch
+from plain import Background, contains, errno_of, exists, expect_errno, read, same, value, wait_until, write
 
 PATIENCE = DEADLINE * SLOWNESS
-
-
-def start_waiting(mp, name, code=7, **files):
-    """A process that ends with that code when its file, which is handed back too, exists."""
-    go = f'{mp.base}/go-{name}'
-    errno_of(os.unlink, go)
-    return mp.start(name, 'sh', ['-c', f'until [ -e {go} ]; do sleep 0.01; done; exit {code}'], **files), go
-
-
-def touch(path):
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
-
-
-def blocked(mp, *calls):
-    """Each (function, arguments...) in a thread of its own, once all of them wait in the kernel."""
-    before = mp.idle()
-    threads = [Background(*call) for call in calls]
-    wait_until(lambda: mp.pending() >= before + len(calls), what=f'{len(calls)} requests that wait')
-    return threads
-
-
-def still_blocked(threads):
-    same([thread.is_alive() for thread in threads], [True] * len(threads), 'who waits')
-
-
-def lines(count, name='line'):
-    return ''.join(f'{name} {number}\n' for number in range(count))
 
 
 @claim
@@ -144,110 +117,6 @@ def a_listing_goes_on(mp):
                 read(mp('version'))
             found.append(entry.name)
     same(sorted(name for name in found if name.startswith('p')), [f'p{number:03}' for number in range(300)])
-
-
-@claim
-def output_is_whole_whenever_it_was_written(mp):
-    """Captured output is whole: what came before, while and after there was no server."""
-    go = mp.base + '/go-output'
-    script = f'echo one; echo error >&2; until [ -e {go}1 ]; do sleep 0.01; done; echo two; touch {go}2; ' \
-             f'until [ -e {go}3 ]; do sleep 0.01; done; echo three'
-    path = mp.start('p', 'sh', ['-c', script])
-    wait_until(lambda: read(path + '/stdout') == 'one\n')
-    follower = Background(read, path + '/output')
-    os.kill(mp.server, signal.SIGSTOP)
-    touch(go + '1')
-    wait_until(lambda: os.path.exists(go + '2'))
-    mp.kill_server()
-    same((read(path + '/stdout'), read(path + '/stderr')), ('one\ntwo\n', 'error\n'))
-    touch(go + '3')
-    same(value(path + '/wait'), '0')
-    same((read(path + '/stdout'), read(path + '/stderr')), ('one\ntwo\nthree\n', 'error\n'))
-    same(sorted(follower.result().split()), ['error', 'one', 'three', 'two'])
-    mp.kill_server()
-    same((read(path + '/stdout'), read(path + '/stderr')), ('one\ntwo\nthree\n', 'error\n'), 'after the end')
-
-
-@claim
-def who_writes_all_the_time_is_followed_without_gap_and_double(mp):
-    """Captured output is whole, and a reader of it goes on where it was."""
-    path = mp.start('p', 'sh', ['-c', 'i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i + 1)); done'])
-    follower = Background(read, path + '/output')
-    while value(path + '/alive') == '1':
-        mp.kill_server()
-        read(mp('version'))
-    same(follower.result(), lines(20000))
-    same(read(path + '/stdout'), lines(20000))
-
-
-@claim
-def output_beyond_output_max_keeps_its_newest_bytes(mp):
-    """Of each stream the newest output_max bytes are kept, also by a server that found it so."""
-    path, go = mp('p'), mp.base + '/go-max'
-    script = f'head -c 3000000 /dev/zero; until [ -e {go} ]; do sleep 0.01; done; head -c 3000000 /dev/zero | tr "\\0" x'
-    mp.start('p', 'sh', ['-c', script], output_max='1M')
-    wait_until(lambda: os.stat(path + '/stdout') and len(read_bytes(path + '/stdout')) == 1 << 20)
-    mp.kill_server()
-    same(read_bytes(path + '/stdout'), bytes(1 << 20))
-    touch(go)
-    same(value(path + '/wait'), '0')
-    same(read_bytes(path + '/stdout'), b'x' * (1 << 20))
-    mp.kill_server()
-    same(read_bytes(path + '/stdout'), b'x' * (1 << 20))
-
-
-@claim
-def input_goes_on(mp):
-    """stdin_open: what was written before the start, before and after the kill arrives in order, and then the end."""
-    path = mp.make('p', 'cat', stdin_open='1')
-    write(path + '/stdin', 'first\n')
-    mp.kill_server()
-    write(path + '/ctl', 'start')
-    held = os.open(path + '/stdin', os.O_WRONLY)
-    os.write(held, b'second\n')
-    mp.kill_server()
-    os.write(held, b'third\n')
-    os.close(held)
-    wait_until(lambda: read(path + '/stdout') == 'first\nsecond\nthird\n')
-    mp.kill_server()
-    write(path + '/ctl', 'eof')
-    same(value(path + '/wait'), '0')
-    same(read(path + '/stdout'), 'first\nsecond\nthird\n')
-    expect_errno(errno.EPIPE, lambda: write(path + '/stdin', 'late'), 'ended', error_file=path + '/error')
-
-
-@claim
-def a_writer_that_waits_for_the_program_goes_on_waiting(mp):
-    """A writer that is faster than the program waits, through a kill too; nothing is lost or doubled."""
-    go = mp.base + '/go-input'
-    path = mp.start('p', 'sh', ['-c', f'until [ -e {go} ]; do sleep 0.01; done; cat'], stdin_open='1')
-    data = lines(40000).encode()
-    writer, = blocked(mp, (write_all, path + '/stdin', data, len(data)))
-    for _ in range(2):
-        mp.kill_server()
-        same((value(path + '/alive'), writer.is_alive()), ('1', True))
-    touch(go)
-    writer.result()
-    write(path + '/ctl', 'eof\njoin')
-    assert read_bytes(path + '/stdout') == data, len(read_bytes(path + '/stdout'))
-
-
-@claim
-def small_writes_that_the_program_has_not_read_stay(mp):
-    """More of them than a pipe has places for, and the eof after them, through two kills."""
-    go = mp.base + '/go-small'
-    path = mp.start('p', 'sh', ['-c', f'until [ -e {go} ]; do sleep 0.01; done; cat'], stdin_open='1')
-    held = os.open(path + '/stdin', os.O_WRONLY)
-    for number in range(100):
-        os.write(held, b'%d\n' % number)
-        if number == 50:
-            mp.kill_server()
-    os.close(held)
-    write(path + '/ctl', 'eof')
-    mp.kill_server()
-    touch(go)
-    write(path + '/ctl', 'join')
-    same(read(path + '/stdout'), ''.join(f'{number}\n' for number in range(100)))
 
 
 @claim

@@ -8,8 +8,9 @@ import time
 
 import harness
 from harness import SLOWNESS, Mount, claim, main
-from plain import (Background, comment, contains, errno_of, exists, expect_errno, fork, exit_of, in_child, read, same, value,
-                   wait_until, write)
+from meanwhile import blocked
+from plain import (Background, children_of, comment, contains, errno_of, exists, expect_errno, fork, exit_of, in_child, read, same,
+                   value, wait_until, write)
 
 GONE = (errno.ENOTCONN, errno.ECONNABORTED)
 GAVE_UP = 'which happens too often: no other is started'
@@ -26,13 +27,6 @@ class Given:
 
     def __exit__(self, *_):
         self.mount.abandon()
-
-
-def blocked(mp, *calls):
-    before = mp.idle()
-    threads = [Background(*call) for call in calls]
-    wait_until(lambda: mp.pending() >= before + len(calls), what=f'{len(calls)} requests that wait')
-    return threads
 
 
 @claim
@@ -55,6 +49,35 @@ def many_kills_are_no_fault_of_the_server(mp):
     for _ in range(25):
         mp.kill_server()
         same(value(path + '/alive'), '1')
+
+
+def servers_at_once(keeper):
+    """As find_servers(), much sooner: also one that has not reached its exec."""
+    try:
+        return [int(word) for word in open(f'/proc/{keeper}/task/{keeper}/children').read().split()]
+    except FileNotFoundError:
+        raise harness.Skip('no /proc/PID/task/TID/children') from None
+
+
+@claim
+def kills_faster_than_a_server_becomes_ready_are_survived(mp):
+    """A kill is no fault of a server, also of one that had no time to become ready."""
+    path = mp.start('p', 'sleep', '1000')
+    join, = blocked(mp, (write, path + '/ctl', 'join'))
+    before, dead = mp.messages().count('taken over'), set()
+
+    def kill_another():
+        for pid in servers_at_once(mp.keeper):
+            errno_of(os.kill, pid, signal.SIGKILL)
+            dead.add(pid)
+        return len(dead) >= 30
+    wait_until(kill_another, what='30 dead servers')
+    mp.server = wait_until(lambda: (pid := mp.find_server()) not in dead and pid, what='another server')
+    mp.servers = [mp.server]
+    same((value(path + '/alive'), join.is_alive()), ('1', True))
+    comment(f'{len(dead)} were killed, {mp.messages().count("taken over") - before} had been ready')
+    write(path + '/ctl', 'kill')
+    join.result()
 
 
 @claim
@@ -95,6 +118,52 @@ def a_launch_that_fails_after_the_kill_tells_the_same_sentence(mp):
         finally:
             os.kill(other.server, signal.SIGCONT)
         same({name: (starts[name].result(), read(mp(name + '0', 'error'))) for name in cases}, expected)
+
+
+LAUNCHERS = 128  # LAUNCHERS_MAX of core/launchers.h
+
+
+def starts_told(mp, name):
+    """How many starts of those whose names begin so are in events."""
+    descriptor = os.open(mp('events'), os.O_RDONLY | os.O_NONBLOCK)
+    text = os.read(descriptor, 1 << 20).decode()
+    os.close(descriptor)
+    return sum(words[1].startswith(name) and words[2] == 'started' for words in map(str.split, text.splitlines()))
+
+
+@claim(timeout=120)
+def launches_that_all_hang_are_done_once_and_others_after_them(mp):
+    """When as many hang as there can be at once, the others wait; kills of the server lose and repeat none of them."""
+    with Mount() as other:
+        script = other.make('script', run='#!/bin/sh\nexit 5\n')
+        paths = [mp.make(f'hangs{n}', other(f'nothing{n}') if n % 2 else f'{script}/run') for n in range(LAUNCHERS + 20)]
+
+        def pids():
+            return [value(path + '/pid') for path in paths]
+        os.kill(other.server, signal.SIGSTOP)
+        try:
+            starts = [Background(write, path + '/ctl', 'start') for path in paths]
+            wait_until(lambda: len(children_of(mp.keeper)) >= 1 + LAUNCHERS, what=f'{LAUNCHERS} launches that hang')
+            begun = pids()
+            same(sum(pid != '' for pid in begun), LAUNCHERS)
+            beside = [Background(write, mp.make(f'beside{n}', 'true') + '/ctl', 'start\njoin') for n in range(3)]
+            for _ in range(3):
+                mp.kill_server()
+                same(pids(), begun)
+                same({start.is_alive() for start in starts + beside}, {True})
+        finally:
+            os.kill(other.server, signal.SIGCONT)
+        for number, (path, start) in enumerate(zip(paths, starts)):
+            if number % 2:
+                expect_errno(errno.ENOENT, start.result, f'nothing{number}', error_file=path + '/error')
+                same((value(path + '/state'), value(path + '/exitcode')), ('initial', ''))
+            else:
+                start.result()
+                same(value(path + '/wait'), '5')
+        for number, call in enumerate(beside):
+            call.result()
+            same(value(mp(f'beside{number}', 'exitcode')), '0')
+        same(starts_told(mp, 'hangs') + starts_told(mp, 'beside'), len(paths) // 2 + len(beside))
 
 
 @claim

@@ -5,11 +5,9 @@ import json
 import os
 import select
 import signal
-import subprocess
 
 from harness import Mount, claim, main
-from plain import (Background, append, children_of, contains, errno_of, exists, expect_errno, in_child, read, same, value, wait_until,
-                   write)
+from plain import Background, contains, errno_of, expect_errno, in_child, read, same, value, wait_until, write
 
 E = errno
 

@@ -2,7 +2,6 @@
 """Stopping well: stop with its signal and its patience, time limits, pausing."""
 import errno
 import os
-import signal
 import subprocess
 import time
 

@@ -6,7 +6,6 @@ import resource
 import shutil
 import signal
 
-import harness
 from plain import (contains, errno_of, exit_of, expect_errno, in_child, read, same, value, wait_until, write)
 from users import ALICE, BOB, DENIED, as_alice, as_bob, claim, fork_as, main_for_users, user_mount
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import struct
 import subprocess
 
 from harness import BINARY, Mount, claim, main, program_of
@@ -75,6 +76,32 @@ def a_program_that_does_not_begin_is_not_followed():
         same((done.returncode, done.stdout), (1, ''))
         contains(done.stderr, 'is served by the program of before', 'could not take over')
         same(program_of(mp.server), installed(mp) + ' (deleted)')
+        goes_on(mp, used)
+
+
+def of_another_layout():
+    """This program, but for the number of the version of what it shares (core/layout)."""
+    content, magic = open(BINARY, 'rb').read(), b'procfs-mp-serve\0'
+    same(content.count(magic), 1, 'core/layout in the program')
+    at = content.index(magic) + len(magic)
+    version, = struct.unpack_from('I', content, at)
+    return content[:at] + struct.pack('I', version + 1) + content[at + 4:], version
+
+
+@claim
+def a_program_that_shares_something_else_is_refused():
+    """A program of another layout touches nothing: it says why, and the program of before goes on with all it had."""
+    with Mount(copied=True) as mp:
+        used = busy(mp)
+        content, version = of_another_layout()
+        for _ in range(2):
+            install(mp, content)
+            done = upgrade(mp)
+            same((done.returncode, done.stdout), (1, ''))
+            contains(done.stderr, 'is served by the program of before', 'could not take over')
+            contains(mp.messages(), f'has layout {version}, this program knows layout {version + 1}', 'no upgrade')
+        install(mp)
+        same(upgrade(mp).returncode, 0)
         goes_on(mp, used)
 
 
