@@ -38,6 +38,7 @@ class Process:
         self.delayed = None    # the signal that waits until it is continued
         self.interrupts = self.runs = self.serial = 0
         self.stdin = b''
+        self.fed = []          # to this run, and not read yet
         self.eof = False
         self.out = {1: b'', 2: b''}
         self.result = b''
@@ -267,6 +268,7 @@ class Model:
         process.state = 'running'
         process.actor = process.equipped
         process.paused = process.ignores_term = process.eof = False
+        process.fed = []
         process.delayed = None
         process.interrupts = 0
         process.runs += 1

@@ -1,9 +1,10 @@
 """Steps that a run can be without: the server is killed, and nothing is lost nor any answer other than the model's; clients are main
-processes; what steps_pieces has."""
+processes; what steps_pieces and steps_streams have."""
 import os
 
 from steps import WRITING, step
 from steps_pieces import append, read_in_pieces, write_in_pieces
+from steps_streams import end_input, feed, follow_output
 from steps_verbs import write_script
 
 
@@ -56,4 +57,5 @@ def start_one(world, client, daemon):
     write_script(world, client, process, text='start')
 
 
-WIDE = {'kills': [kill_server], 'sessions': [hold_session], 'pieces': [write_in_pieces, append, read_in_pieces]}
+WIDE = {'kills': [kill_server], 'sessions': [hold_session], 'pieces': [write_in_pieces, append, read_in_pieces],
+        'streams': [feed, end_input, follow_output]}
