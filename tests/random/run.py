@@ -22,7 +22,7 @@ from model import Model  # noqa: E402
 from plain import comment, errno_of  # noqa: E402
 from steps import STEPS  # noqa: E402
 import steps_inside  # noqa: E402,F401
-from steps_files import list_root, read_events  # noqa: E402
+from steps_files import list_root, look_at_all, read_events  # noqa: E402
 from steps_wide import WIDE  # noqa: E402
 from users import BOB  # noqa: E402
 from world import World  # noqa: E402
@@ -58,6 +58,7 @@ class Run:
             while self.done < self.steps and not (limit and time.monotonic() > limit):
                 self.one(world, generator.choices(steps, weights)[0][1])
             world.end_kills()
+            look_at_all(world)
             list_root(world)
             read_events(world)
         except BaseException:

@@ -3,6 +3,7 @@ processes; what steps_pieces and steps_streams have."""
 import os
 
 from steps import WRITING, step
+from steps_files import look_at_all
 from steps_pieces import append, read_in_pieces, write_in_pieces
 from steps_streams import end_input, feed, follow_output
 from steps_verbs import write_script
@@ -20,6 +21,7 @@ def kill_server(world):
     world.begin_kills(delays)
     if random.random() < 0.3:
         world.end_kills()
+        look_at_all(world)
 
 
 class Session:
