@@ -14,6 +14,7 @@ SECONDS = {'0': 0.0, '0.01': 0.01, '-1': 0.0, '1000': 1000.0, '1e3': 1000.0}
 WITHOUT_WORD = ('start', 'close', 'reset', 'stop', 'eof', 'help')
 VERBS = WITHOUT_WORD + ('join', 'terminate', 'kill', 'signal')
 CLOSE_REFUSAL = 'Cannot close a process while it is still running. You should first call join() or terminate().'
+UNSURE = ('unsure',)  # the error of a process of which several answers came at once
 TWICE, UNSTARTED = 'cannot start a process twice', 'started process'
 
 

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import time
 
+from model import UNSURE
 from plain import SLOWNESS, Background, errno_name, exists, read, wait_until
 from values import split
 
@@ -167,7 +168,7 @@ class World:
         """Of the process; without one the root's, of the user who asked last."""
         parts, path = (process.error, process.directory) if process and not process.removed else (self.model.error, '')
         reader = next((one for one in self.clients if one.user == (0 if path else self.model.user)), None)
-        if reader.busy:
+        if reader.busy or parts is UNSURE:
             return
         _, data = reader.call('r', os.path.join(self.path(), path, 'error'))
         sentence = data.decode(errors='replace')
@@ -227,10 +228,15 @@ class World:
 
     def collect(self):
         """Everything that the model says is over has its answer; nothing else has."""
+        answered = []
         for script in list(self.model.scripts):
             script.advance()
             if script.answer is not None:
                 self.model.scripts.remove(script)
+                answered.append(getattr(script, 'process', None))
+        for process in filter(None, answered):
+            if answered.count(process) > 1:
+                process.error = UNSURE
         fated = any(one.fate is not None for one in self.model.processes.values())
         for waiting in list(self.waiting):
             if waiting.due():
