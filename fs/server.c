@@ -109,10 +109,10 @@ static void tell_ready(struct server *server)
 /* The steps of tests/model/keeper.pml: COMMIT, REPLY, TELL, in this order. */
 void server_settle(struct server *server)
 {
-	bool kept = recovery_keep(server);
+	bool kept = recovery_keep(server); /* COMMIT */
 	cache_settle(server->cache);
-	replies_send(&server->replies, server->config.fuse_fd);
-	manager_tell(server->manager);
+	replies_send(&server->replies, server->config.fuse_fd); /* REPLY */
+	manager_tell(server->manager); /* TELL */
 	if (kept)
 		recovery_compact(server);
 }
