@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 
-from plain import (DEADLINE, SLOWNESS, as_bytes, children_of, comment, errno_of, exists, parent_of, read, same, vector,
+from plain import (DEADLINE, SLOWNESS, as_bytes, children_of, comment, errno_of, exists, parent_of, read, same, stat_of, vector,
                    wait_until, write, write_all)
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -26,6 +26,7 @@ BINARY = os.path.abspath(os.environ.get('PROCFS_MP_BIN') or os.path.join(TOP, 'b
 PYTHON = sys.executable
 CONNECTIONS = '/sys/fs/fuse/connections'
 PR_SET_CHILD_SUBREAPER = 36
+PF_FORKNOEXEC = 0x40  # the kernel's include/linux/sched.h: forked, and not executed since
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -134,10 +135,14 @@ class Mount:
 
     @staticmethod
     def is_server(pid):
+        """It was executed: what a server forks is the keeper's child too when that server is killed."""
         try:
-            return open(f'/proc/{pid}/cmdline', 'rb').read().split(b'\0')[1:2] == [b'--serve']
+            if open(f'/proc/{pid}/cmdline', 'rb').read().split(b'\0')[1:2] != [b'--serve']:
+                return False
         except OSError:
             return False
+        fields = stat_of(pid)
+        return bool(fields) and not int(fields[6]) & PF_FORKNOEXEC
 
     def kill_server(self, number=signal.SIGKILL):
         """Kills the server, in whatever it is doing, and waits until another one is there, ready or not."""
