@@ -116,8 +116,11 @@ bool process_begin_start(struct process *process)
 		return false;
 	process_touch(process);
 	process->rerun = process->state == PROCESS_BETWEEN;
-	if (!process->rerun)
+	if (!process->rerun) {
 		process->stop_wanted = false;
+		/* It may have been reset, configured and started between two times that it is kept. */
+		process->kept.is_frozen = false;
+	}
 	process->state = PROCESS_STARTING;
 	process->start_error = 0;
 	process->launch = (struct ptable_ref){0};

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/revival.h"
 #include "fs/cache.h"
 #include "fs/events.h"
 #include "fs/log.h"
@@ -335,7 +336,7 @@ int server_run(struct server *server, const struct server_config *config)
 	int error = begin(server, config);
 	if (error) {
 		log_error("cannot begin: %s", error < -4000 ? uv_strerror(error) : strerror(-error));
-		return 1;
+		return revival_status(error);
 	}
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	end(server);

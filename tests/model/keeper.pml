@@ -6,9 +6,10 @@
  * nobody waits (an invalid end state otherwise). Steps and messages have the names they have in the code, where a comment says
  * which step it is; test_keeper_model.py holds one against the other.
  *
- * -DONE_STARTER leaves out the second program that starts it, for a short run. -DBROKEN_TELL_BEFORE_COMMIT,
- * -DBROKEN_RELEASE_BEFORE_COMMIT, -DBROKEN_NO_ANSWER, -DBROKEN_NO_RECONCILE and -DBROKEN_TAKE_UNCHECKED each
- * leave out what one of these rests on: spin has to refute them.
+ * -DKILLS=N is how often the server may be killed; -DONE_STARTER leaves out the second program that starts it, which makes room for
+ * more kills. test_keeper_model.py goes through all states, of three kills and one starter and of two kills and two starters.
+ * -DBROKEN_TELL_BEFORE_COMMIT, -DBROKEN_RELEASE_BEFORE_COMMIT, -DBROKEN_NO_ANSWER, -DBROKEN_NO_RECONCILE and
+ * -DBROKEN_TAKE_UNCHECKED each leave out what one of these rests on: spin has to refute them.
  */
 #ifndef KILLS
 #define KILLS 2 /* of the server */

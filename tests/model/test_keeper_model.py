@@ -17,13 +17,18 @@ STEPS = set('REQUEST CHANGE COMMIT REPLY TELL TAKE LAUNCH REAP REPORT DRAIN SPAW
 # The claim, what is defined, and what spin has to say.
 RUNS = (
     ('with_one_kill_of_the_server_nothing_is_lost_or_done_twice_and_nobody_waits_for_ever', ['KILLS=1', 'ONE_STARTER'], True),
+    ('nor_with_three_kills', ['KILLS=3', 'ONE_STARTER'], True),
+    ('nor_with_one_kill_and_two_who_start_it', ['KILLS=1'], True),
+    ('nor_with_two_kills_and_two_who_start_it', ['KILLS=2'], True),
     ('telling_the_keeper_before_the_commit_is_refuted', ['KILLS=1', 'BROKEN_TELL_BEFORE_COMMIT'], False),
     ('releasing_an_exit_before_the_commit_is_refuted', ['KILLS=1', 'BROKEN_RELEASE_BEFORE_COMMIT'], False),
     ('a_journal_without_answers_is_refuted', ['KILLS=1', 'BROKEN_NO_ANSWER'], False),
     ('a_restart_that_does_not_look_at_the_table_is_refuted', ['KILLS=1', 'BROKEN_NO_RECONCILE'], False),
     ('taking_a_launch_unchecked_is_refuted', ['KILLS=1', 'BROKEN_TAKE_UNCHECKED'], False),
 )
-COMPILER = ['cc', '-O1', '-w', '-DSAFETY', '-DCOLLAPSE', '-DVECTORSZ=2048', '-o', 'pan', 'pan.c']
+# Of the largest run, which has 18 million states: it takes half a minute.
+NEEDED_KIB = 1500 << 10
+COMPILER = ['cc', '-O2', '-w', '-DSAFETY', '-DCOLLAPSE', '-DVECTORSZ=2048', '-o', 'pan', 'pan.c']
 
 
 def check(defines):
@@ -32,7 +37,7 @@ def check(defines):
         shutil.copy(MODEL, directory)
         for command in (['spin', '-a'] + ['-D' + define for define in defines] + ['keeper.pml'], COMPILER):
             subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
-        return subprocess.run(['./pan', '-m100000', '-n'], cwd=directory, capture_output=True, text=True).stdout
+        return subprocess.run(['./pan', '-m1000000', '-n'], cwd=directory, capture_output=True, text=True).stdout
 
 
 def steps_of(text):
@@ -67,6 +72,11 @@ def holds(text):
     return errors.group(1) == '0'
 
 
+def has_memory():
+    available = next((int(line.split()[1]) for line in open('/proc/meminfo') if line.startswith('MemAvailable')), 0)
+    return available > 2 * NEEDED_KIB
+
+
 def main():
     print('TAP version 13')
     if not shutil.which('spin'):
@@ -78,6 +88,9 @@ def main():
     print(f'{"not ok" if wrong else "ok"} 1 - the_steps_and_messages_of_the_model_are_those_of_the_code')
     print(''.join(f'# {line}\n' for line in wrong), end='', flush=True)
     for number, (claim, defines, right) in enumerate(RUNS, 2):
+        if defines == ['KILLS=2'] and not has_memory():
+            print(f'ok {number} - {claim} # SKIP it takes {NEEDED_KIB >> 10} MiB, which should be half of what is free', flush=True)
+            continue
         text = check(defines)
         good = holds(text) == right
         failed += not good

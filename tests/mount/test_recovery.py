@@ -170,6 +170,20 @@ def all_that_was_configured_reads_back_the_same(mp):
 
 
 @claim
+def what_one_write_has_reset_configured_and_started_is_what_runs_next(mp):
+    """Nothing that was answered is forgotten: a later run of it is not what it was before the reset."""
+    path = mp.run('p', 'sh', ['-c', 'echo old'])
+    write(path + '/ctl', 'reset\nargs -c "echo new; umask"\nenv NEW=1\numask 077\nstart\njoin')
+    files = ('args', 'env', 'umask', 'stdout')
+    before = [read(f'{path}/{file}') for file in files]
+    same(before[1:], ['NEW=1\n', '0077\n', 'new\n0077\n'])
+    mp.kill_server()
+    same([read(f'{path}/{file}') for file in files], before)
+    write(path + '/ctl', 'reset\nstart\njoin')
+    same(read(path + '/stdout'), 'new\n0077\n')
+
+
+@claim
 def numbers_go_on(mp):
     """Numbering is as before: N counts every construction and is never used again."""
     def clone():

@@ -14,6 +14,7 @@ SECONDS = {'0': 0.0, '0.01': 0.01, '-1': 0.0, '1000': 1000.0, '1e3': 1000.0}
 WITHOUT_WORD = ('start', 'close', 'reset', 'stop', 'eof', 'help')
 VERBS = WITHOUT_WORD + ('join', 'terminate', 'kill', 'signal')
 CLOSE_REFUSAL = 'Cannot close a process while it is still running. You should first call join() or terminate().'
+UNSURE = ('unsure',)  # the error of a process of which several answers came at once
 TWICE, UNSTARTED = 'cannot start a process twice', 'started process'
 
 
@@ -38,6 +39,7 @@ class Process:
         self.delayed = None    # the signal that waits until it is continued
         self.interrupts = self.runs = self.serial = 0
         self.stdin = b''
+        self.fed = []          # to this run, and not read yet
         self.eof = False
         self.out = {1: b'', 2: b''}
         self.result = b''
@@ -179,6 +181,19 @@ class Model:
         self.put(process, file, value, vector)
         process.error = ()
 
+    def append(self, process, file, data):
+        if file == 'args':
+            self.write(process, file, b''.join(word + b'\0' for word in process.vector + self.split_args(process, data)))
+            return
+        former = process.files[file]
+        self.write(process, file, (former if file in ('env', 'kwargs') else former[:-1]) + data)
+
+    def split_args(self, process, data):
+        try:
+            return split(data)
+        except Refused as refusal:
+            self.fail(process, errno.EBUSY if process.state != 'initial' else refusal.code)
+
     def parse(self, process, file, data):
         if file == 'args':
             return b'', split(data)
@@ -254,6 +269,7 @@ class Model:
         process.state = 'running'
         process.actor = process.equipped
         process.paused = process.ignores_term = process.eof = False
+        process.fed = []
         process.delayed = None
         process.interrupts = 0
         process.runs += 1

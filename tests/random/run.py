@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""run.py [--seed N] [--steps M] [--seconds S] [--without users|kills|sessions]...: random operations by several clients
-against a model.
+"""run.py [--seed N] [--steps M] [--seconds S] [--without WHAT]...: random operations by several clients against a model.
 
-Two users are among the clients, when the superuser runs it; the server is killed now and then; clients hold sessions. --without
-is without that. Without --seed every run is another one; its number is printed and repeats it, but for the moments of the
+Two users are among the clients, when the superuser runs it; the server is killed now and then; clients hold sessions, read and
+write values in pieces, feed programs that run and follow them. --without is without one of these: users, kills, sessions,
+pieces, streams. Without --seed every run is another one; its number is printed and repeats it, but for the moments of the
 kills, which no number holds: what one of them found may need several runs to be found again. With --seed the run goes on for
 --steps whatever time it takes. At the first difference the last steps are printed, and it ends with 1.
 """
@@ -22,7 +22,7 @@ from model import Model  # noqa: E402
 from plain import comment, errno_of  # noqa: E402
 from steps import STEPS  # noqa: E402
 import steps_inside  # noqa: E402,F401
-from steps_files import list_root, read_events  # noqa: E402
+from steps_files import list_root, look_at_all, read_events  # noqa: E402
 from steps_wide import WIDE  # noqa: E402
 from users import BOB  # noqa: E402
 from world import World  # noqa: E402
@@ -32,7 +32,7 @@ RESENDS = (6, 9)  # from this Linux on nobody who waits is interrupted by a kill
 
 
 class Run:
-    """without: of 'users', 'kills' and 'sessions'."""
+    """without: of 'users' and what steps_wide calls WIDE."""
 
     def __init__(self, seed, steps, seconds=None, without=()):
         self.seed, self.steps, self.seconds, self.without = seed, steps, seconds, without
@@ -45,7 +45,7 @@ class Run:
     def chosen(self):
         linux = tuple(int(number) for number in re.findall(r'\d+', os.uname().release)[:2])
         without = {*self.without, *([] if linux >= RESENDS else ['kills'])}
-        unwanted = [function for what, function in WIDE.items() if what in without]
+        unwanted = [function for what, functions in WIDE.items() if what in without for function in functions]
         return [(weight, function) for weight, function in STEPS if function not in unwanted]
 
     def go(self, mount):
@@ -58,6 +58,7 @@ class Run:
             while self.done < self.steps and not (limit and time.monotonic() > limit):
                 self.one(world, generator.choices(steps, weights)[0][1])
             world.end_kills()
+            look_at_all(world)
             list_root(world)
             read_events(world)
         except BaseException:

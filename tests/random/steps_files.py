@@ -125,13 +125,24 @@ def root_method(world):
 
 # ---- looking ----
 
+LOOKED_AT = list(FILES) + ['state', 'alive', 'exitcode', 'pid', 'ppid', 'stdout', 'stderr', 'result', 'error', 'status.json', 'started',
+                           'ended', 'parent']
+
 @step(16)
 def look(world):
     client, process = pair(world)
     if not process:
         return
-    file = world.random.choice(list(FILES) + ['state', 'alive', 'exitcode', 'pid', 'ppid', 'stdout', 'stderr', 'result', 'error',
-                                              'status.json', 'started', 'ended', 'parent'])
+    look_at(world, client, process, world.random.choice(LOOKED_AT))
+
+
+def look_at_all(world):
+    for process in world.model.processes.values():
+        for file in LOOKED_AT:
+            look_at(world, world.free(0)[0], process, file)
+
+
+def look_at(world, client, process, file):
     if file in FILES:
         look_at_value(world, client, process, file)
         return

@@ -32,6 +32,10 @@ def tell_to_speak(world):
         return
     which = world.random.choice([1, 2])
     data = bytes(world.random.randrange(256) for _ in range(world.random.randrange(1, 30)))
+    speak(world, process, which, data)
+
+
+def speak(world, process, which, data):
     world.say(f'{process.directory!r} writes {len(data)} bytes to {which}')
     world.expect(process.actor.call('W', data=data, a=which)[0], len(data), 'bytes written')
     leads = process.files['stdout_to' if which == 1 else 'stderr_to']
@@ -157,15 +161,15 @@ def give_input(world):
 @step(3)
 def take_input(world):
     process = told(world)
-    if not process or getattr(process, 'read_in', None) == process.serial:
+    if not process:
         return
-    process.read_in = process.serial
-    got, wanted = b'', process.stdin
+    wanted = b'' if getattr(process, 'read_in', None) == process.serial else process.stdin
+    wanted, got, process.fed, process.read_in = wanted + b''.join(process.fed), b'', [], process.serial
     while len(got) < len(wanted):
         _, piece = process.actor.call('R', a=0, b=1000)
         if not piece:
             break
         got += piece
     world.expect(got, wanted, f'the input of {process.directory!r}')
-    if process.files['stdin_open'] != b'1\n':
+    if process.files['stdin_open'] != b'1\n' or process.eof:
         world.expect(process.actor.call('R', a=0, b=10), (0, b''), f'the end of the input of {process.directory!r}')

@@ -1,8 +1,11 @@
 """Steps that a run can be without: the server is killed, and nothing is lost nor any answer other than the model's; clients are main
-processes."""
+processes; what steps_pieces and steps_streams have."""
 import os
 
 from steps import WRITING, step
+from steps_files import look_at_all
+from steps_pieces import append, read_in_pieces, write_in_pieces
+from steps_streams import end_input, feed, follow_output
 from steps_verbs import write_script
 
 
@@ -18,6 +21,7 @@ def kill_server(world):
     world.begin_kills(delays)
     if random.random() < 0.3:
         world.end_kills()
+        look_at_all(world)
 
 
 class Session:
@@ -55,4 +59,5 @@ def start_one(world, client, daemon):
     write_script(world, client, process, text='start')
 
 
-WIDE = {'kills': kill_server, 'sessions': hold_session}
+WIDE = {'kills': [kill_server], 'sessions': [hold_session], 'pieces': [write_in_pieces, append, read_in_pieces],
+        'streams': [feed, end_input, follow_output]}

@@ -10,12 +10,14 @@ import sys
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 
 from run import Run  # noqa: E402
+from steps_wide import WIDE  # noqa: E402
 
 from harness import claim, main  # noqa: E402
 from plain import comment  # noqa: E402
 
-# What they found: 122, 126 a sentence of two lines.
-SEEDS = {122: 120, 126: 220}
+# What they found, and were without: 122, 126 a sentence of two lines; 13 a configuration that a new server did not know, since
+# one write had reset, configured and started it.
+SEEDS = {122: (120, ['users', *WIDE]), 126: (220, ['users', *WIDE]), 13: (3970, [])}
 
 
 def go(seed, steps, *more):
@@ -38,8 +40,8 @@ def random_operations_by_several_clients_are_answered_as_the_manual_says():
 @claim
 def runs_that_once_found_something_find_nothing_more():
     """The same."""
-    for seed, steps in SEEDS.items():
-        go(seed, steps, None, ('users', 'kills', 'sessions'))
+    for seed, (steps, without) in SEEDS.items():
+        go(seed, steps, None, without)
 
 
 main()

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import time
 
+from model import UNSURE
 from plain import SLOWNESS, Background, errno_name, exists, read, wait_until
 from values import split
 
@@ -25,7 +26,7 @@ class Actor:
 
     def __init__(self, fds, name, model, user):
         (self.in_fd, self.out_fd), self.name, self.busy, self.pid = fds, name, False, None
-        self.model, self.user, self.session = model, user, None
+        self.model, self.user, self.session, self.interrupts = model, user, None, 0
 
     def take(self, size):
         pieces = b''
@@ -167,7 +168,7 @@ class World:
         """Of the process; without one the root's, of the user who asked last."""
         parts, path = (process.error, process.directory) if process and not process.removed else (self.model.error, '')
         reader = next((one for one in self.clients if one.user == (0 if path else self.model.user)), None)
-        if reader.busy:
+        if reader.busy or parts is UNSURE:
             return
         _, data = reader.call('r', os.path.join(self.path(), path, 'error'))
         sentence = data.decode(errors='replace')
@@ -206,7 +207,7 @@ class World:
 
         def parked():
             if waiting.actor.has_answered():
-                raise Wrong(f'{waiting.what} was answered ({waiting.actor.answer()!r}) and should wait')
+                raise self.too_early(waiting)
             return waiting.actor.is_asleep() and self.mount.pending() == count
         wait_until(parked, what=f'{waiting.what} waits')
 
@@ -227,17 +228,27 @@ class World:
 
     def collect(self):
         """Everything that the model says is over has its answer; nothing else has."""
+        answered = []
         for script in list(self.model.scripts):
             script.advance()
             if script.answer is not None:
                 self.model.scripts.remove(script)
+                answered.append(getattr(script, 'process', None))
+        for process in filter(None, answered):
+            if answered.count(process) > 1:
+                process.error = UNSURE
         fated = any(one.fate is not None for one in self.model.processes.values())
         for waiting in list(self.waiting):
             if waiting.due():
                 self.waiting.remove(waiting)
                 waiting.check(*waiting.actor.answer())
             elif not fated and waiting.actor.has_answered():
-                raise Wrong(f'{waiting.what} was answered ({waiting.actor.answer()!r}) and should wait')
+                raise self.too_early(waiting)
+
+    def too_early(self, waiting):
+        answer, actor = waiting.actor.answer(), waiting.actor
+        return Wrong(f'{waiting.what} was answered ({answer!r}) and should wait; {actor.name} has had {actor.call("n")[0]} '
+                     f'interrupts of {actor.interrupts} that were sent')
 
     def greet(self, process):
         """The program that does what it is told has begun."""
@@ -306,6 +317,7 @@ class World:
 
     def interrupt(self, waiting):
         self.waiting.remove(waiting)
+        waiting.actor.interrupts += 1
         os.kill(waiting.actor.pid, signal.SIGUSR1)
         return waiting.actor.answer()
 
