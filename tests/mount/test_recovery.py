@@ -193,6 +193,7 @@ def a_value_is_kept_before_anything_else_is_written(mp):
         same(read(f'{path}/{file}'), '', f'{file} after > and a kill')
     path, go = start_waiting(mp, 'joined')
     join, = blocked(mp, (write, path + '/ctl', 'name Ann\nauthkey ' + 64 * 'a' + '\nstop_timeout 5\njoin'))
+    wait_until(lambda: value(path + '/stop_timeout') == '5')
     mp.kill_server()
     same([value(f'{path}/{file}') for file in ('name', 'authkey', 'stop_timeout')], ['Ann', 64 * 'a', '5'])
     touch(go)
