@@ -52,8 +52,8 @@ struct capture *capture_of(struct captures *set, struct process *process);
 /* Nobody may wait any more. NULL is allowed. */
 void capture_destroy(struct capture *capture);
 
-/* Of a process that has a capture: a descriptor of the stream for a child (the caller closes it): it appends, and what it writes can be watched.
- * Makes the memory file when there is none. Result: the descriptor, or -errno. */
+/* Of a process that has a capture: a descriptor of the stream for a child (the caller closes it): it appends, and what it writes can
+ * be watched. Makes the memory file when there is none. Result: the descriptor, or -errno. */
 int capture_open(struct process *process, int which);
 
 /* The child runs: from now on its output is bounded. */

@@ -13,6 +13,7 @@
 #include "core/cgroup_private.h"
 #include "core/clone.h"
 #include "core/kin.h"
+#include "core/lack.h"
 
 enum {
 	AHEAD = 8,        /* made at the beginning */
@@ -232,16 +233,18 @@ void cgroup_tree_disown(struct cgroup_tree **holder)
 	*holder = NULL;
 }
 
-struct cgroup_tree *cgroup_tree_around(struct cgroups *cgroups, pid_t pid)
+int cgroup_tree_around(struct cgroups *cgroups, pid_t pid, struct cgroup_tree **out)
 {
 	char name[sizeof cgroups->prefix + 32];
-	if (kin_group(pid, name, sizeof name) || strncmp(name, cgroups->prefix, strlen(cgroups->prefix)))
-		return NULL;
+	int error = kin_group(pid, name, sizeof name);
+	*out = NULL;
+	if (error || strncmp(name, cgroups->prefix, strlen(cgroups->prefix)))
+		return lack_of(error);
 	struct cgroup_tree *tree;
 	LIST_FOREACH(tree, &cgroups->taken, link)
 		if (!strcmp(strrchr(tree->directory, '/') + 1, name))
-			return tree;
-	return NULL;
+			*out = tree;
+	return 0;
 }
 
 char *cgroup_tree_members(const struct cgroup_tree *tree)

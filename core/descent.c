@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/kin.h"
+#include "core/lack.h"
 
 enum { DESCENT_PASSES = 64, DESCENT_DEPTH = 1024 };
 
@@ -28,6 +29,7 @@ struct look {
 	struct relative *relatives;
 	size_t count, room;
 	bool torn; /* somebody's parent had ended while we looked */
+	int error; /* somebody could not be looked at */
 };
 
 /* Who has been signalled. */
@@ -64,10 +66,16 @@ static int look_around(const struct descent *descent, struct look *look)
 	int error = 0;
 	look->count = 0;
 	look->torn = false;
+	look->error = 0;
 	for (struct dirent *entry; !error && (entry = readdir(directory));) {
 		struct relative relative = { .pid = (pid_t)strtol(entry->d_name, NULL, 10) };
-		if (!isdigit((unsigned char)*entry->d_name) || kin_read(relative.pid, &relative.kin))
+		if (!isdigit((unsigned char)*entry->d_name))
 			continue;
+		error = kin_read(relative.pid, &relative.kin);
+		if (error) {
+			error = lack_of(error);
+			continue;
+		}
 		/* Nothing that began before the root descends from it. */
 		if (relative.kin.start < descent->root_start || relative.kin.parent == 0)
 			relative.verdict = STRANGE;
@@ -89,14 +97,18 @@ static bool is_other(const struct descent *descent, pid_t pid)
 	return descent->other_count && bsearch(&pid, descent->others, descent->other_count, sizeof pid, compare);
 }
 
-static bool is_orphan_of(const struct descent *descent, const struct relative *orphan)
+static bool is_orphan_of(const struct descent *descent, struct look *look, const struct relative *orphan)
 {
-	uint64_t id;
-	uid_t uid;
+	uint64_t id = 0;
+	uid_t uid = 0;
 	if (descent->root && orphan->kin.session == descent->root)
 		return true;
-	return !kin_environment_number(orphan->pid, "PROCFS_MP_ID", &id) && id == descent->id &&
-	       !kin_user(orphan->pid, &uid) && uid == descent->uid;
+	int error = kin_environment_number(orphan->pid, "PROCFS_MP_ID", &id);
+	if (!error && id == descent->id)
+		error = kin_user(orphan->pid, &uid);
+	if (is_lack(error))
+		look->error = error;
+	return !error && id == descent->id && uid == descent->uid;
 }
 
 static enum verdict judge(const struct descent *descent, struct look *look, struct relative *relative)
@@ -111,7 +123,7 @@ static enum verdict judge(const struct descent *descent, struct look *look, stru
 		else if (at->pid == descent->keeper || is_other(descent, at->pid))
 			verdict = STRANGE;
 		else if (at->kin.parent == descent->keeper)
-			verdict = is_orphan_of(descent, at) ? BELONGS : STRANGE;
+			verdict = is_orphan_of(descent, look, at) ? BELONGS : STRANGE;
 		else if (!(at = find(look, at->kin.parent)))
 			break;
 	}
@@ -141,8 +153,10 @@ static int signal_one(const struct relative *relative, int signal_number)
 	if (fd < 0)
 		return errno == ESRCH ? 0 : -errno;
 	/* Whom the descriptor means is known by when it began, read while the descriptor is held. */
-	if (!kin_read(relative->pid, &kin) && kin.start == relative->kin.start &&
-	    syscall(SYS_pidfd_send_signal, fd, signal_number, NULL, 0) && errno != ESRCH)
+	error = kin_read(relative->pid, &kin);
+	if (error)
+		error = lack_of(error);
+	else if (kin.start == relative->kin.start && syscall(SYS_pidfd_send_signal, fd, signal_number, NULL, 0) && errno != ESRCH)
 		error = -errno;
 	close(fd);
 	return error;
@@ -154,6 +168,8 @@ static void take_members(const struct descent *descent, struct look *look)
 	for (size_t i = 0; descent->cgroups && descent->cgroups[i]; i++) {
 		FILE *file = fopen(descent->cgroups[i], "re");
 		int pid;
+		if (!file)
+			look->error = lack_of(-errno);
 		while (file && fscanf(file, "%d", &pid) == 1) {
 			struct relative *relative = find(look, pid);
 			if (relative && !is_other(descent, pid))
@@ -202,7 +218,7 @@ static int pass(struct felling *felling)
 		fresh++;
 		error = add(&felling->done.relatives, &felling->done.count, &felling->done.room, relative);
 	}
-	return error ? error : fresh;
+	return error ? error : felling->look.error ? felling->look.error : fresh;
 }
 
 /* A look can be torn for ever by strangers who come and go: that alone asks for one look more. */

@@ -8,8 +8,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
 #include "core/hash.h"
 #include "core/layout.h"
+#include "core/shared.h"
 
 /* A half is far larger than what is ever used of it: pages that were never touched cost nothing. */
 #define HALF_SIZE ((uint64_t)4 << 30)
@@ -53,17 +55,16 @@ uint64_t journal_size(void)
 
 int journal_make(void)
 {
-	int fd = memfd_create("procfs-mp-journal", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
 	struct journal_header header = { .version = layout.version };
-	memcpy(header.magic, MAGIC, sizeof MAGIC);
-	if (ftruncate(fd, (off_t)journal_size()) || pwrite(fd, &header, sizeof header, 0) != sizeof header) {
-		int error = -errno;
-		close(fd);
+	int fd, error = shared_create("procfs-mp-journal", journal_size(), &fd);
+	if (error)
 		return error;
-	}
-	return fd;
+	memcpy(header.magic, MAGIC, sizeof MAGIC);
+	if (pwrite(fd, &header, sizeof header, 0) == sizeof header)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
 }
 
 void *journal_memory(struct journal *journal)

@@ -12,6 +12,7 @@
 
 #include "core/badness.h"
 #include "core/kin.h"
+#include "core/lack.h"
 #include "core/launchers.h"
 #include "core/message.h"
 #include "core/revival.h"
@@ -352,7 +353,7 @@ static bool life_tries_again(struct life *life, int error)
 {
 	const struct revival_death death = { .status = SIGKILL, .when = now_plus(0) };
 
-	if (error != -ENOMEM && error != -EAGAIN && error != -EMFILE && error != -ENFILE)
+	if (!is_lack(error))
 		return false;
 	life->next = now_plus(REVIVAL_PAUSE_MS);
 	return revival_allows(&life->revival, &death);

@@ -46,7 +46,8 @@ struct keeper {
 	struct launch_origin *origin; /* what it was before the keeper guarded itself: for its children; NULL: it doesn't */
 
 	/* Executes a server, which gets server_socket_fd and what is held; the descriptor stays the keeper's.
-	 * Result: 0 and *out, or -errno, after -ENOMEM, -EAGAIN, -EMFILE and -ENFILE it is called again. NULL: a server that dies ends the mount. */
+	 * Result: 0 and *out, or -errno; after -ENOMEM, -EAGAIN, -EMFILE and -ENFILE it is called again. NULL: a server that dies
+	 * ends the mount. */
 	int (*spawn)(void *context, enum keeper_program program, int server_socket_fd, pid_t *out);
 	void (*on_news)(void *context, const struct keeper_news *news); /* with spawn never NULL */
 	void *context;

@@ -8,6 +8,7 @@
 #include "core/cgroup_tree.h"
 #include "core/input.h"
 #include "core/kin.h"
+#include "core/lack.h"
 #include "core/manager_private.h"
 #include "core/process_record.h"
 #include "core/restart.h"
@@ -277,7 +278,10 @@ static void count_running(struct manager *manager, struct process *process)
 	struct kin kin;
 	manager->running++;
 	LIST_INSERT_HEAD(pids_like(manager, process->pid), process, by_pid);
-	if (!kin_read(process->pid, &kin) && kin.start < manager->oldest)
+	int error = kin_read(process->pid, &kin);
+	if (is_lack(error))
+		manager->oldest = 0; /* it may have begun at any time */
+	else if (!error && kin.start < manager->oldest)
 		manager->oldest = kin.start;
 }
 

@@ -10,13 +10,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/lack.h"
+
+/* Of a process that is there or not. */
+static int open_error(void)
+{
+	return errno == EACCES || is_lack(-errno) ? -errno : -ESRCH;
+}
+
 static int read_small(pid_t pid, const char *file, char *buffer, size_t room)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == EACCES ? -EACCES : -ESRCH;
+		return open_error();
 	ssize_t size = read(fd, buffer, room - 1);
 	close(fd);
 	if (size <= 0)
@@ -108,7 +116,7 @@ int kin_environment_number(pid_t pid, const char *name, uint64_t *out)
 	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
 	FILE *file = fopen(path, "re");
 	if (!file)
-		return errno == EACCES ? -EACCES : -ESRCH;
+		return open_error();
 	int error = kin_find_number(file, name, out);
 	fclose(file);
 	return error;
@@ -140,7 +148,7 @@ bool kin_has_open(pid_t pid, const char *name)
 	snprintf(directory, sizeof directory, "/proc/%d/fd", (int)pid);
 	DIR *dir = opendir(directory);
 	if (!dir)
-		return false;
+		return is_lack(-errno);
 	bool found = false;
 	for (struct dirent *entry; !found && (entry = readdir(dir));) {
 		char target[4096];

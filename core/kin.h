@@ -1,7 +1,8 @@
 /*
  * kin: what /proc says of a process's place among the others.
  *
- * Owns: reading /proc/PID/stat, environ and cgroup. Must not know: managed processes.
+ * Owns: reading /proc/PID/stat, environ and cgroup. Each can lack what it takes (core/lack: -ENOMEM, -EMFILE, -ENFILE) beside what
+ * is said below: then nothing is known. Must not know: managed processes.
  */
 #ifndef PROCFS_MP_KIN_H
 #define PROCFS_MP_KIN_H
@@ -40,8 +41,8 @@ int kin_group(pid_t pid, char *name, size_t room);
 /* The same in bytes of the form of /proc/PID/environ. Result: 0 and *out, or -ENOENT. */
 int kin_find_number(FILE *environment, const char *name, uint64_t *out);
 
-/* True when the process has something open whose path, as it sees it, ends in /NAME. Reads links only, so it never calls into
- * a filesystem. */
+/* True when the process has something open whose path, as it sees it, ends in /NAME, or when this can't be known now. Reads links
+ * only, so it never calls into a filesystem. */
 bool kin_has_open(pid_t pid, const char *name);
 
 /* True when it is stopped by a signal (state T). */

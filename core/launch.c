@@ -45,7 +45,6 @@ struct launch_child {
 	struct ptable_entry *entry;
 	uint32_t index;
 	pid_t parent;
-	int *opened; /* for stdout and stderr, -1: none */
 };
 
 struct launch_dirent {
@@ -243,32 +242,44 @@ static int child_inherit(const struct launch_spec *spec, int pid_fd, int number)
 	return fd;
 }
 
-static int child_open_output(const struct launch_child *child, int which)
+/* `to` is 1 or 2; for what is inherited it is the pidfd so far. */
+static int child_open_output(const struct launch_child *child, int to)
 {
-	const struct launch_output *output = &child->spec->outputs[which];
-	int fd = -1;
+	const struct launch_output *output = &child->spec->outputs[to - 1];
+	int fd, error;
 
 	if (output->to == LAUNCH_TO_FILE) {
 		fd = open(output->path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0666);
 		if (fd < 0)
 			return -errno;
 	} else if (output->to == LAUNCH_TO_INHERITED) {
-		fd = child_inherit(child->spec, which ? child->spec->stderr_fd : child->spec->stdout_fd, output->number);
+		fd = child_inherit(child->spec, to, output->number);
 		if (fd < 0)
 			return fd;
+	} else {
+		return 0;
 	}
-	child->opened[which] = fd;
-	return 0;
+	error = dup2(fd, to) < 0 ? -errno : 0;
+	close(fd);
+	return error;
 }
 
 static int child_open_stdout(const struct launch_child *child)
 {
-	return child_open_output(child, 0);
+	return child_open_output(child, 1);
 }
 
 static int child_open_stderr(const struct launch_child *child)
 {
-	return child_open_output(child, 1);
+	return child_open_output(child, 2);
+}
+
+static int child_join_outputs(const struct launch_child *child)
+{
+	for (int fd = 1; fd <= 2; fd++)
+		if (child->spec->outputs[fd - 1].to == LAUNCH_TO_OTHER && dup2(3 - fd, fd) < 0)
+			return -errno;
+	return 0;
 }
 
 /* A duplicate above the streams, so that no dup2 overwrites what a later one needs. */
@@ -307,31 +318,30 @@ static int child_close_listed(void)
 	return size < 0 ? -errno : 0;
 }
 
-static int child_take_streams(const struct launch_child *child)
+/* Descriptors 0 to 2, for which their own may be opened later. */
+static int child_place_streams(const struct launch_spec *spec)
 {
-	const struct launch_spec *spec = child->spec;
 	int sources[LAUNCH_FIRST_FD] = { spec->stdin_fd, spec->stdout_fd, spec->stderr_fd };
 
-	for (int i = 0; i < 2; i++)
-		if (child->opened[i] >= 0)
-			sources[1 + i] = child->opened[i];
-
-	if (!(spec->flags & LAUNCH_FOREGROUND)) {
-		for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++) {
-			sources[fd] = child_source(sources[fd]);
-			if (sources[fd] < 0)
-				return -errno;
-		}
-		for (int i = 0; i < 2; i++)
-			if (spec->outputs[i].to == LAUNCH_TO_OTHER)
-				sources[1 + i] = sources[2 - i];
-		for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++)
-			if (dup2(sources[fd], fd) < 0)
-				return -errno;
+	for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++) {
+		sources[fd] = child_source(sources[fd]);
+		if (sources[fd] < 0)
+			return -errno;
 	}
-	if (syscall(SYS_close_range, (unsigned)LAUNCH_FIRST_FD, ~0U, 0U) < 0)
-		return child_close_listed();
+	for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++)
+		if (dup2(sources[fd], fd) < 0)
+			return -errno;
 	return 0;
+}
+
+/* Nothing else of the caller's is left when the first path is opened: as /proc/self/fd/N it would be this user's to open. */
+static int child_take_streams(const struct launch_child *child)
+{
+	int error = child->spec->flags & LAUNCH_FOREGROUND ? 0 : child_place_streams(child->spec);
+
+	if (!error && syscall(SYS_close_range, (unsigned)LAUNCH_FIRST_FD, ~0U, 0U) < 0)
+		error = child_close_listed();
+	return error;
 }
 
 /* The others are at their default (keeper_prepare), or have handlers, which exec resets. */
@@ -388,10 +398,11 @@ static int child_main(void *argument)
 		{ LAUNCH_STEP_LIMITS, child_raise },
 		{ LAUNCH_STEP_USER, child_become_user },
 		{ LAUNCH_STEP_USER, child_end_with_parent },
+		{ LAUNCH_STEP_STREAMS, child_take_streams },
 		{ LAUNCH_STEP_CWD, child_enter_directory },
 		{ LAUNCH_STEP_STDOUT, child_open_stdout },
 		{ LAUNCH_STEP_STDERR, child_open_stderr },
-		{ LAUNCH_STEP_STREAMS, child_take_streams },
+		{ LAUNCH_STEP_STREAMS, child_join_outputs },
 		{ LAUNCH_STEP_LIMITS, child_set_limits },
 		{ LAUNCH_STEP_EXEC, child_exec },
 	};
@@ -452,8 +463,7 @@ static int launch_wait(pid_t pid, int options)
 int launch_run(const struct launch_spec *spec, struct ptable *table, struct ptable_ref ref)
 {
 	struct ptable_entry *entry = ptable_at(table, ref.index);
-	int opened[2] = { -1, -1 };
-	struct launch_child child = { spec, table, entry, ref.index, getpid(), opened };
+	struct launch_child child = { spec, table, entry, ref.index, getpid() };
 	pid_t pid;
 	int error;
 

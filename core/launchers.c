@@ -85,6 +85,7 @@ static void launcher_becomes_idle(struct launchers *launchers)
 	pthread_mutex_unlock(&launchers->mutex);
 }
 
+/* REPORT */
 static void launcher_reports(struct launchers *launchers, struct ptable_ref ref, int result)
 {
 	struct message message = { .kind = result ? MESSAGE_FAILED : MESSAGE_STARTED, .ref = ref };

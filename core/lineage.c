@@ -9,6 +9,7 @@
 #include "core/cgroup_tree.h"
 #include "core/journal.h"
 #include "core/kin.h"
+#include "core/lack.h"
 #include "core/manager_private.h"
 #include "core/terms.h"
 #include "core/restart.h"
@@ -38,24 +39,27 @@ static struct session *session_by_pid(struct manager *manager, pid_t pid)
 }
 
 /* An orphan's parent is the keeper; its environment still says which process it came from. Anyone can write an
- * environment, so it is believed only about a process of the same user. */
-static struct process *by_environment(struct manager *manager, const struct caller *caller)
+ * environment, so it is believed only about a process of the same user. Result: 0 and *out, which may be NULL; a lack. */
+static int by_environment(struct manager *manager, const struct caller *caller, struct process **out)
 {
 	uint64_t id;
-	if (kin_environment_number(caller->pid, "PROCFS_MP_ID", &id))
-		return NULL;
-	struct process *process = manager_by_id(manager, id);
-	return process && process->state == PROCESS_RUNNING && terms_user(process) == caller->uid ? process : NULL;
+	int error = kin_environment_number(caller->pid, "PROCFS_MP_ID", &id);
+	struct process *process = error ? NULL : manager_by_id(manager, id);
+	bool is_theirs = process && process->state == PROCESS_RUNNING && terms_user(process) == caller->uid;
+	*out = is_theirs ? process : NULL;
+	return lack_of(error);
 }
 
 /* One that has neither parents nor such an environment any more is still in its process's control group. */
-static struct process *by_group(struct manager *manager, const struct caller *caller)
+static int by_group(struct manager *manager, const struct caller *caller, struct process **out)
 {
-	struct cgroup_tree *tree = manager->cgroups ? cgroup_tree_around(manager->cgroups, caller->pid) : NULL;
-	if (!tree || !tree->holder)
-		return NULL;
+	struct cgroup_tree *tree = NULL;
+	int error = manager->cgroups ? cgroup_tree_around(manager->cgroups, caller->pid, &tree) : 0;
+	if (error || !tree || !tree->holder)
+		return error;
 	struct process *process = (struct process *)(void *)((char *)tree->holder - offsetof(struct process, tree));
-	return process->state == PROCESS_RUNNING ? process : NULL;
+	*out = process->state == PROCESS_RUNNING ? process : NULL;
+	return 0;
 }
 
 /* Nothing that began before the oldest process of ours can descend from one: the walk ends there. */
@@ -69,52 +73,59 @@ static uint64_t oldest_start(const struct manager *manager)
 	return oldest;
 }
 
-static struct process *walk(struct manager *manager, const struct caller *caller, struct session **session)
+static int walk(struct manager *manager, const struct caller *caller, struct process **out, struct session **session)
 {
 	pid_t pid = caller->pid;
-	uint64_t oldest = oldest_start(manager), start;
-	if (session && !LIST_EMPTY(&manager->sessions))
-		kin_process_of(caller->pid, &pid);
-	else if (callers_start(&manager->callers, pid, &start) || start < oldest)
-		return NULL;
+	uint64_t oldest = oldest_start(manager), start = 0;
+	bool asks_session = session && !LIST_EMPTY(&manager->sessions);
+	int error = asks_session ? kin_process_of(caller->pid, &pid) : callers_start(&manager->callers, pid, &start);
+	if (is_lack(error) || (!asks_session && (error || start < oldest)))
+		return lack_of(error);
 	for (int depth = 0; depth < ANCESTORS_MAX && pid > 1; depth++) {
 		if (pid == manager->keeper_pid) {
-			struct process *named = by_environment(manager, caller);
-			return named ? named : by_group(manager, caller);
+			error = by_environment(manager, caller, out);
+			return error || *out ? error : by_group(manager, caller, out);
 		}
 		if (session && !*session)
 			*session = session_by_pid(manager, pid);
 		struct kin kin;
-		if (kin_read(pid, &kin) || kin.start < oldest)
-			return NULL;
-		struct process *process = by_pid(manager, pid);
-		if (!process)
-			process = by_pid(manager, kin.session);
-		if (process)
-			return process;
+		error = kin_read(pid, &kin);
+		if (error || kin.start < oldest)
+			return lack_of(error);
+		*out = by_pid(manager, pid);
+		if (!*out)
+			*out = by_pid(manager, kin.session);
+		if (*out)
+			return 0;
 		pid = kin.parent;
 	}
-	return NULL;
+	return 0;
+}
+
+int manager_find_inside(struct manager *manager, const struct caller *caller, struct process **out, struct session **session)
+{
+	*out = NULL;
+	if (session)
+		*session = NULL;
+	if (caller->pid <= 0)
+		return 0;
+	bool none_runs = !manager->running && LIST_EMPTY(&manager->beginning);
+	if (none_runs && (!session || LIST_EMPTY(&manager->sessions)))
+		return 0;
+	pid_t leader = none_runs ? -1 : getsid(caller->pid);
+	*out = leader > 0 ? by_pid(manager, leader) : NULL;
+	int error = *out ? 0 : walk(manager, caller, out, session);
+	return error ? refuse(caller->why, -error, "whoever asks cannot be looked up: %s", strerror(-error)) : 0;
 }
 
 struct process *manager_inside(struct manager *manager, const struct caller *caller, struct session **session)
 {
-	if (session)
-		*session = NULL;
-	if (caller->pid <= 0)
-		return NULL;
-	bool none_runs = !manager->running && LIST_EMPTY(&manager->beginning);
-	if (none_runs && (!session || LIST_EMPTY(&manager->sessions)))
-		return NULL;
-	pid_t leader = none_runs ? -1 : getsid(caller->pid);
-	struct process *process = leader > 0 ? by_pid(manager, leader) : NULL;
-	return process ? process : walk(manager, caller, session);
+	struct process *process;
+	return manager_find_inside(manager, caller, &process, session) ? NULL : process;
 }
 
-void lineage_adopt(struct manager *manager, struct process *process, const struct caller *caller)
+void lineage_adopt(struct manager *manager, struct process *process, struct process *parent, struct session *session)
 {
-	struct session *session;
-	struct process *parent = manager_inside(manager, caller, &session);
 	process->parent = parent;
 	process->session = parent ? NULL : session;
 	if (parent) {
@@ -171,9 +182,11 @@ static void end_session(struct session *session)
 		return;
 	session->over = true;
 	session->manager->are_sessions_changed = true;
-	uv_poll_stop(session->exit);
-	uv_close((uv_handle_t *)session->exit, on_handle_closed);
-	close(session->pid_fd);
+	if (session->exit) {
+		uv_poll_stop(session->exit);
+		uv_close((uv_handle_t *)session->exit, on_handle_closed);
+		close(session->pid_fd);
+	}
 	share_settle(session->share, &session->held, &(struct share_cost){0});
 	lineage_release(session->manager, &session->children, session->owner);
 }
@@ -281,11 +294,24 @@ static void forget_session(struct session *session)
 	free(session);
 }
 
-void lineage_resume_session(struct manager *manager, struct session *session)
+/* True also when that can't be known now: nothing is ended for want of a descriptor. */
+static bool opener_lives(const struct session *session)
 {
 	struct kin kin;
-	bool goes_on = !session->over && session->holders && !kin_read(session->pid, &kin) && kin.start == session->start &&
-		       !watch_opener(session);
+	int error = kin_read(session->pid, &kin);
+	return is_lack(error) || (!error && kin.start == session->start);
+}
+
+/* One that can't be watched for now is over when it is closed. */
+static bool is_watched(struct session *session)
+{
+	int error = watch_opener(session);
+	return !error || is_lack(error);
+}
+
+void lineage_resume_session(struct manager *manager, struct session *session)
+{
+	bool goes_on = !session->over && session->holders && opener_lives(session) && is_watched(session);
 	if (!goes_on && !session->over) {
 		session->over = true;
 		manager->are_sessions_changed = true;

@@ -169,6 +169,8 @@ static int check_share(struct manager *manager, const struct caller *caller, str
 int manager_make(struct manager *manager, const struct caller *caller, const char *directory, struct process **out)
 {
 	struct share *share = NULL;
+	struct process *parent = NULL;
+	struct session *session = NULL;
 	int error = check_maker(manager, caller);
 	if (!error && directory)
 		error = check_directory(manager, directory, caller->why);
@@ -176,9 +178,10 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 		error = check_share(manager, caller, &share);
 	if (!error)
 		error = manager_reserve(manager);
+	if (!error)
+		error = manager_find_inside(manager, caller, &parent, &session);
 	if (error)
 		return error;
-	struct process *parent = manager_inside(manager, caller, NULL);
 	uint64_t *made = parent ? &parent->children_made : &manager->made;
 	uint64_t number = *made;
 	char *chosen = NULL;
@@ -206,7 +209,7 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	share_recount(process);
 	process->configuration.start_method = manager->start_method;
 	clock_gettime(CLOCK_REALTIME, &process->created);
-	lineage_adopt(manager, process, caller);
+	lineage_adopt(manager, process, parent, session);
 	manager_insert(manager, process);
 	process_touch(process);
 	if (parent)
@@ -262,7 +265,11 @@ int manager_join(struct manager *manager, struct process *process, const struct 
 	/* One whose exec hangs can be waited for: it has a pid. If it fails, the joiners are told. */
 	if (!manager_is_alive(manager, process))
 		return refuse(caller->why, ESRCH, "can only join a started process");
-	if (manager_inside(manager, caller, NULL) == process)
+	struct process *inside;
+	int error = manager_find_inside(manager, caller, &inside, NULL);
+	if (error)
+		return error;
+	if (inside == process)
 		return refuse(caller->why, EDEADLK, "cannot join current process");
 	return manager_await_end(process, waiter);
 }

@@ -85,6 +85,8 @@ struct process *manager_after(struct manager *manager, uint64_t id);
  * NULL. session may be NULL. */
 struct session;
 struct process *manager_inside(struct manager *manager, const struct caller *caller, struct session **session);
+/* The same. Result: 0 and *out; -ENOMEM, -EMFILE, -ENFILE with a sentence: it can't be known now, where manager_inside says NULL. */
+int manager_find_inside(struct manager *manager, const struct caller *caller, struct process **out, struct session **session);
 
 /* Owner or superuser. */
 bool manager_may(const struct process *process, const struct caller *caller);

@@ -186,8 +186,8 @@ void turns_leave(struct start *start);
 /* lineage.c: the main process `of` (NULL: a session's list) is gone: daemonic processes of its owner (of
  * all when the mount is ending) are terminated, all pass to the mount. */
 void lineage_release(struct manager *manager, struct process_list *children, uid_t owner);
-/* The list of the caller's main process. */
-void lineage_adopt(struct manager *manager, struct process *process, const struct caller *caller);
+/* The list of its main process: what manager_find_inside has found of who makes it. */
+void lineage_adopt(struct manager *manager, struct process *process, struct process *parent, struct session *session);
 /* After a restart: a session that nobody holds any more, or whose program has ended meanwhile, ends. */
 void lineage_resume_session(struct manager *manager, struct session *session);
 /* Ends the mount when nothing is left to wait for. */

@@ -133,7 +133,7 @@ int memory_file_open(int place_fd, const char *name, int *own)
 		return -errno;
 	/* Opened by a path: the descriptions that memfd_create gives are not watched on every kernel. */
 	int fd = reopen(*own, O_WRONLY | O_APPEND);
-	if (fd >= 0 || fcntl(*own, F_SETFL, O_APPEND))
+	if (fd >= 0 || (fcntl(*own, F_GETFL) & O_ACCMODE) == O_RDONLY || fcntl(*own, F_SETFL, O_APPEND))
 		return fd;
 	fd = fcntl(*own, F_DUPFD_CLOEXEC, 0);
 	return fd < 0 ? -errno : fd;

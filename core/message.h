@@ -11,18 +11,21 @@
 #include "core/launch.h"
 #include "core/ptable.h"
 
+/* In brackets: the steps of tests/model/keeper.pml between which it travels. Those that it leaves out change no state of a start:
+ * a new server is told of them anew, or asks. */
 enum message_kind {
 	/* server to keeper */
-	MESSAGE_LAUNCH = 1, /* a launch_spec for a claimed entry */
+	MESSAGE_LAUNCH = 1, /* a launch_spec for a claimed entry [TELL to TAKE; what is lost, RECONCILE sends again] */
 	/* keeper to server */
-	MESSAGE_STARTED, /* exec succeeded; may come after ENDED, or not at all when ENDED comes */
-	MESSAGE_FAILED,  /* no exec; the entry says why */
-	MESSAGE_ENDED,   /* the entry has the status (PTABLE_COMMAND: the main command's) */
-	MESSAGE_PAUSED,  /* it was stopped by a signal; may come before STARTED, and be lost when there is no room */
-	MESSAGE_CONTINUED, /* and goes on, as PAUSED */
-	MESSAGE_SIGNAL,  /* the keeper was sent `value`: SIGTERM, SIGINT or SIGHUP; the how-manieth is ref.generation, from 1 */
+	MESSAGE_STARTED, /* exec succeeded; may come after ENDED, or not at all when ENDED comes [LAUNCH, REPORT to CHANGE] */
+	MESSAGE_FAILED,  /* no exec; the entry says why [LAUNCH, REPORT to CHANGE] */
+	MESSAGE_ENDED,   /* the entry has the status (PTABLE_COMMAND: the main command's) [REAP, REPORT to CHANGE] */
+	MESSAGE_PAUSED,  /* it was stopped by a signal; may come before STARTED, and be lost when there is no room [left out] */
+	MESSAGE_CONTINUED, /* and goes on, as PAUSED [left out] */
+	MESSAGE_SIGNAL,  /* the keeper was sent `value`: SIGTERM, SIGINT or SIGHUP; the how-manieth is ref.generation, from 1
+			  * [left out: each server is told all, and keeps the last number] */
 	/* server to keeper */
-	MESSAGE_HOLD, /* a descriptor to be held */
+	MESSAGE_HOLD, /* a descriptor to be held [left out: what is not held yet is promised to nobody] */
 };
 
 struct message {

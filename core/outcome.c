@@ -233,6 +233,7 @@ void outcome_scan(struct manager *manager)
 	}
 }
 
+/* CHANGE: whichever message it was, what the entry says now counts. */
 void outcome_take(struct manager *manager, const struct message *message)
 {
 	if (message->kind == MESSAGE_SIGNAL)

@@ -18,6 +18,7 @@ enum {
 	REVIVAL_KILLS_MAX = 100, /* so many in a row that are killed before they are ready */
 	REVIVAL_KILLS_AT_ONCE = 10, /* so many of them are followed at once, */
 	REVIVAL_PAUSE_MS = 200,     /* each other one after so long */
+	REVIVAL_LACKS = 75, /* exit status of a server that can't begin for a lack (core/lack), which is as good as a kill */
 	REVIVAL_FAULTS_MAX = 5,  /* so many that die of their own fault */
 	REVIVAL_FAULTS_SECONDS = 10, /* within this time are too many */
 };
@@ -41,5 +42,8 @@ struct revival_death {
 bool revival_allows(struct revival *revival, const struct revival_death *death);
 /* Then: milliseconds before there is to be one more. */
 unsigned revival_pause(const struct revival *revival);
+
+/* A server: the exit status that says that it could not begin, by the -errno. */
+int revival_status(int error);
 
 #endif

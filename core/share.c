@@ -38,6 +38,25 @@ int share_check(const struct share *share, const struct share_cost *more, struct
 	return 0;
 }
 
+int share_check_open(const struct share *share, struct refusal *why)
+{
+	if (!share || share->opens < SHARE_OPENS_MOST)
+		return 0;
+	return refuse(why, EDQUOT, "you have %u files of this mount open, as many as one user may have: close some", share->opens);
+}
+
+void share_count_open(struct share *share)
+{
+	if (share)
+		share->opens++;
+}
+
+void share_count_close(struct share *share)
+{
+	if (share)
+		share->opens--;
+}
+
 void share_settle(struct share *share, struct share_cost *held, const struct share_cost *now)
 {
 	if (!share)

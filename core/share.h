@@ -19,7 +19,16 @@ struct share_limits {
 struct share {
 	const struct share_limits *limits;
 	struct share_cost used;
+	unsigned opens; /* files of the mount that it has open: each takes some bytes of the server */
 };
+
+enum { SHARE_OPENS_MOST = 65536 };
+
+/* Whether it may open one more. Result: 0; -EDQUOT with a sentence. */
+int share_check_open(const struct share *share, struct refusal *why);
+/* It has, or has closed one. */
+void share_count_open(struct share *share);
+void share_count_close(struct share *share);
 
 /* Whether so much more fits. Result: 0; -EDQUOT with a sentence. */
 int share_check(const struct share *share, const struct share_cost *more, struct refusal *why);

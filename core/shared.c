@@ -38,7 +38,8 @@ int shared_create(const char *name, size_t size, int *out)
 		fd = memfd_create(name, MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	error = set_size(fd, size);
+	/* A memory file is everybody's who gets to it by a path (/proc/PID/fd). */
+	error = fchmod(fd, 0600) < 0 ? -errno : set_size(fd, size);
 	if (error) {
 		close(fd);
 		return error;

@@ -353,7 +353,10 @@ int manager_check_start(struct manager *manager, const struct process *process, 
 	int error = redirection_check(process, caller);
 	if (error)
 		return error;
-	const struct process *inside = manager_inside(manager, caller, NULL);
+	struct process *inside;
+	error = manager_find_inside(manager, caller, &inside, NULL);
+	if (error)
+		return error;
 	if (inside && inside->daemonic)
 		return refuse(caller->why, EPERM, "daemonic processes are not allowed to have children");
 	return 0;

@@ -8,6 +8,7 @@
 #include "core/cgroup_tree.h"
 #include "core/descent.h"
 #include "core/kin.h"
+#include "core/lack.h"
 #include "core/manager_private.h"
 #include "core/restart.h"
 #include "core/terms.h"
@@ -102,18 +103,20 @@ static int list_others(struct manager *manager, const struct process *but, struc
 }
 
 /* Its state is read after the time it began: had the pid been another's by then, the process would have ended. */
-static void find_root(struct manager *manager, const struct process *process, struct descent *descent)
+static int find_root(struct manager *manager, const struct process *process, struct descent *descent)
 {
 	struct kin kin;
 	pid_t pid = manager_is_alive(manager, process) ? manager_pid(manager, process) : 0;
 	descent->root_start = 0;
-	if (!pid || kin_read(pid, &kin))
-		return;
+	int error = pid ? kin_read(pid, &kin) : -ESRCH;
+	if (error)
+		return lack_of(error);
 	enum ptable_state state = ptable_state(manager->config.table, process->launch);
 	if (state != PTABLE_RUNNING && state != PTABLE_LAUNCHING)
-		return;
+		return 0;
 	descent->root = pid;
 	descent->root_start = kin.start;
+	return 0;
 }
 
 /* Copies: the group may be removed while the thread still looks. */
@@ -152,9 +155,10 @@ int manager_signal_tree(struct manager *manager, struct process *process, int si
 	tree->descent.uid = terms_user(process);
 	tree->descent.keeper = manager->keeper_pid;
 	LIST_INIT(&tree->waiters);
-	find_root(manager, process, &tree->descent);
+	int error = find_root(manager, process, &tree->descent);
 	find_cgroup(manager, process, tree);
-	int error = list_others(manager, process, &tree->descent);
+	if (!error)
+		error = list_others(manager, process, &tree->descent);
 	if (!error)
 		error = uv_queue_work(manager->config.loop, &tree->work, on_work, on_after_work);
 	if (error) {

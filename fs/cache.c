@@ -181,7 +181,7 @@ void cache_settle(struct cache *cache)
 	uint64_t limit = uv_hrtime() + (uint64_t)LONGEST_MS * 1000000;
 	bool done = !cache->has_news;
 	cache->has_news = false;
-	while (!done && !(done = is_done(cache)) && uv_hrtime() < limit) {
+	while (!done && !(done = is_done(cache)) && (uv_hrtime() < limit || messenger_is_stopped(cache->messenger))) {
 		poll(polled, 2, LONGEST_MS);
 		int size = polled[1].revents ? take_request(cache, &buffer) : -EAGAIN;
 		if (size == 0 || (size < 0 && size != -EAGAIN && size != -EINTR))

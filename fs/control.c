@@ -98,7 +98,7 @@ static void proceed(struct running *running, struct target *target)
 	struct handle *handle = running->handle;
 	enum script_state state;
 	size_t line = running->script.next;
-	int error = script_run(&running->script, &target->view, &running->parked.waiter, &state);
+	int error = script_run(&running->script, &target->view, &running->parked.waiter, &state); /* CHANGE */
 	if (running->script.closed)
 		names_changed(handle->server);
 	running->script.closed = false;

@@ -42,6 +42,8 @@ static void count_control(struct handle *handle, int change)
 static void release(struct handle *handle)
 {
 	share_settle(handle->share, &handle->held, &(struct share_cost){0});
+	if (handle->server)
+		share_count_close(handle->share);
 	struct resumption *at;
 	while ((at = LIST_FIRST(&handle->resent))) {
 		LIST_REMOVE(at, link);
@@ -65,6 +67,7 @@ static int enter(struct server *server, struct handle *handle)
 		return -ENOMEM;
 	}
 	handle->server = server;
+	share_count_open(handle->share);
 	handle->observer.on_ended = on_ended;
 	if (handle->lock)
 		locks_open(handle->lock);

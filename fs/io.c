@@ -51,6 +51,13 @@ int io_check_write(struct target *target)
 	return row->permit ? row->permit(&target->view) : 0;
 }
 
+static int check_share(struct target *target)
+{
+	struct share *share;
+	int error = manager_share(target->server->manager, target->caller.uid, &share);
+	return error ? error : share_check_open(share, &target->why);
+}
+
 static int check_open(struct target *target, int flags)
 {
 	if (!target->row || target->row->kind != ROW_FILE)
@@ -119,6 +126,8 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 		return;
 	}
 	error = check_open(&target, info->flags);
+	if (!error)
+		error = check_share(&target);
 	struct handle *handle = error ? NULL : handle_create(&target, info->flags);
 	if (!error)
 		error = handle ? open_row(&target, handle) : -ENOMEM;

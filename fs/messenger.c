@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/fuse.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/kin.h"
 #include "core/text.h"
 
 /* How many bytes of notifications go in one message. */
@@ -211,4 +211,9 @@ int messenger_go_on(struct messenger *messenger)
 		}
 	}
 	return messenger->under_way || messenger->wanted.size ? -EAGAIN : 0;
+}
+
+bool messenger_is_stopped(const struct messenger *messenger)
+{
+	return kin_is_stopped(messenger->pid);
 }

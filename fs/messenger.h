@@ -9,6 +9,7 @@
 #ifndef PROCFS_MP_MESSENGER_H
 #define PROCFS_MP_MESSENGER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,5 +32,7 @@ int messenger_store(struct messenger *messenger, uint64_t inode, const char *byt
 /* Sends what can be sent. Never waits. Result: 0: all has been done; -EAGAIN: not yet; -EPIPE: the messenger is gone, and what
  * it was to tell may have been told or not. */
 int messenger_go_on(struct messenger *messenger);
+/* By a signal, for as long as somebody likes: nothing is done meanwhile. */
+bool messenger_is_stopped(const struct messenger *messenger);
 
 #endif

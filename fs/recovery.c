@@ -280,7 +280,7 @@ void recovery_resume(struct server *server)
 	if (!server->answered_init)
 		return;
 	server->has_epochs = notify_names(server->config.session);
-	if (!notify_resend(server->config.session))
+	if (!notify_resend(server->config.session)) /* RESEND */
 		answer_underway(server);
 	underway_forget(&server->parking.underway);
 	/* Sent again first: the kernel can let go of a page only when those who read it were answered. */

@@ -8,8 +8,10 @@
 
 int result_permit(const struct view *view)
 {
-	if (manager_inside(view->manager, view->caller, NULL) == view->process)
-		return 0;
+	struct process *inside;
+	int error = manager_find_inside(view->manager, view->caller, &inside, NULL);
+	if (error || inside == view->process)
+		return error;
 	return refuse(view->caller->why, EPERM,
 		      "result is written from inside of the process, while it runs, as $PROCFS_MP/self/result; outside it is read");
 }

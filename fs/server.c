@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/revival.h"
 #include "fs/cache.h"
 #include "fs/events.h"
 #include "fs/log.h"
@@ -108,10 +109,10 @@ static void tell_ready(struct server *server)
 /* The steps of tests/model/keeper.pml: COMMIT, REPLY, TELL, in this order. */
 void server_settle(struct server *server)
 {
-	bool kept = recovery_keep(server);
+	bool kept = recovery_keep(server); /* COMMIT */
 	cache_settle(server->cache);
-	replies_send(&server->replies, server->config.fuse_fd);
-	manager_tell(server->manager);
+	replies_send(&server->replies, server->config.fuse_fd); /* REPLY */
+	manager_tell(server->manager); /* TELL */
 	if (kept)
 		recovery_compact(server);
 }
@@ -335,7 +336,7 @@ int server_run(struct server *server, const struct server_config *config)
 	int error = begin(server, config);
 	if (error) {
 		log_error("cannot begin: %s", error < -4000 ? uv_strerror(error) : strerror(-error));
-		return 1;
+		return revival_status(error);
 	}
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	end(server);

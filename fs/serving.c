@@ -14,6 +14,7 @@
 
 #include "core/badness.h"
 #include "core/ptable.h"
+#include "core/revival.h"
 #include "fs/log.h"
 #include "fs/messenger.h"
 #include "fs/server.h"
@@ -125,7 +126,7 @@ static int serve(const struct handover *handover, struct messenger *messenger, s
 
 	if (!server) {
 		log_error("%s", strerror(ENOMEM));
-		return status;
+		return revival_status(-ENOMEM);
 	}
 	struct fuse_session *session = attach(handover, server);
 	if (session) {
@@ -186,7 +187,7 @@ unmap_table:
 say:
 	if (error)
 		log_error("what the keeper shares can't be mapped: %s", strerror(-error));
-	return status;
+	return error ? revival_status(error) : status;
 }
 
 int serving_main(char *const *argv)
@@ -200,7 +201,7 @@ int serving_main(char *const *argv)
 	int error = handover_read(fd, &handover, &why);
 	if (error) {
 		log_error("%s", *why.sentence ? why.sentence : strerror(-error));
-		return EXIT_FAILURE;
+		return revival_status(error);
 	}
 	close(fd);
 	if (*handover.badness)
@@ -211,8 +212,7 @@ int serving_main(char *const *argv)
 	error = messenger_create(handover.fds[HANDOVER_FUSE], handover.fds[HANDOVER_JOURNAL], argv[SERVING_WORD], &messenger);
 	if (error)
 		log_error("what tells the kernel of changes can't begin: %s", strerror(-error));
-	else
-		status = map_and_serve(&handover, messenger);
+	status = error ? revival_status(error) : map_and_serve(&handover, messenger);
 	messenger_destroy(messenger);
 	handover_finish(&handover);
 	return status;

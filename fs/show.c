@@ -42,9 +42,10 @@ int root_error_show(const struct view *view, struct text *out)
 
 int self_show(const struct view *view, struct text *out)
 {
-	const struct process *process = manager_inside(view->manager, view->caller, NULL);
-	if (!process)
-		return -ENOENT;
+	struct process *process;
+	int error = manager_find_inside(view->manager, view->caller, &process, NULL);
+	if (error || !process)
+		return error ? error : -ENOENT;
 	text_add(out, process->directory);
 	return text_status(out);
 }

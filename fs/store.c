@@ -263,14 +263,21 @@ int authkey_store(const struct view *view, const char *bytes, size_t size)
 
 /* ---- streams and opens ---- */
 
+/* The program may open it anew, as /dev/stdin, and is perhaps another user's: to read it, and not to change what the next run reads
+ * or to keep what counts for nobody. */
+static int make_stdin(const struct view *view)
+{
+	struct process *process = view->process;
+	process->stdin_fd = memfd_create("stdin", MFD_CLOEXEC);
+	int error = process->stdin_fd < 0 || fchmod(process->stdin_fd, 0444) ? -errno : 0;
+	return error ? error : manager_hold(view->manager, process, HOLDING_STDIN_FILE, process->stdin_fd);
+}
+
 int stdin_feed(const struct view *view, const char *bytes, size_t size, off_t offset)
 {
 	struct process *process = view->process;
 	if (process->stdin_fd < 0) {
-		process->stdin_fd = memfd_create("stdin", MFD_CLOEXEC);
-		if (process->stdin_fd < 0)
-			return refuse(view->caller->why, errno, "cannot keep the input: %s", strerror(errno));
-		int error = manager_hold(view->manager, process, HOLDING_STDIN_FILE, process->stdin_fd);
+		int error = make_stdin(view);
 		if (error)
 			return refuse(view->caller->why, -error, "cannot keep the input: %s", strerror(-error));
 	}

@@ -1,15 +1,19 @@
 /*
- * The program with memory that runs out and a clock that jumps on request: linked with --wrap for what it calls (meson.build), and
- * ruled by a test through the file that $PROCFS_MP_FAULTS names.
+ * The program with memory and descriptors that run out and a clock that jumps on request: linked with --wrap for what it calls
+ * (meson.build), and ruled by a test through the file that $PROCFS_MP_FAULTS names.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,13 +21,17 @@ struct fuse_session;
 
 /* As tests/mount/test_faulty.py packs it. */
 struct faults {
-	_Atomic int64_t pid;    /* whose allocations are counted */
+	_Atomic int64_t pid;    /* whose calls are counted; -1: everybody's */
 	_Atomic int64_t before; /* so many succeed, */
 	_Atomic int64_t count;  /* so many fail then */
 	_Atomic int64_t seen;
 	_Atomic int64_t no_resend; /* the kernel is older than Linux 6.9 */
 	_Atomic int64_t clock; /* seconds that the time of day is ahead, for everybody */
+	_Atomic int64_t lacks; /* enum lack */
 };
+
+/* Which calls are counted: those that want memory, or a descriptor, which nobody on the machine gets any more (ENFILE). */
+enum lack { LACKS_MEMORY, LACKS_FILES };
 
 static struct faults *faults;
 
@@ -35,6 +43,22 @@ char *__real_strndup(const char *string, size_t size);
 bool __real_notify_resend(struct fuse_session *session);
 bool __wrap_notify_resend(struct fuse_session *session);
 int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __real_open64(const char *path, int flags, ...);
+int __real_openat64(int directory_fd, const char *path, int flags, ...);
+DIR *__real_opendir(const char *path);
+FILE *__real_fopen64(const char *path, const char *mode);
+int __real_memfd_create(const char *name, unsigned flags);
+int __real_pipe2(int ends[2], int flags);
+int __real_socketpair(int domain, int type, int protocol, int ends[2]);
+long __real_syscall(long number, ...);
+int __wrap_open64(const char *path, int flags, int mode);
+int __wrap_openat64(int directory_fd, const char *path, int flags, int mode);
+DIR *__wrap_opendir(const char *path);
+FILE *__wrap_fopen64(const char *path, const char *mode);
+int __wrap_memfd_create(const char *name, unsigned flags);
+int __wrap_pipe2(int ends[2], int flags);
+int __wrap_socketpair(int domain, int type, int protocol, int ends[2]);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
@@ -53,41 +77,85 @@ __attribute__((constructor)) static void find_faults(void)
 		faults = found;
 }
 
-static int fails(void)
+static int fails(enum lack lack)
 {
-	if (!faults || faults->pid != getpid())
+	if (!faults || faults->lacks != lack || (faults->pid != -1 && faults->pid != getpid()))
 		return 0;
 	faults->seen++;
 	int64_t before = faults->before--;
 	if (before > 0 || before <= -faults->count)
 		return 0;
-	errno = ENOMEM;
+	errno = lack == LACKS_MEMORY ? ENOMEM : ENFILE;
 	return 1;
 }
 
 void *__wrap_malloc(size_t size)
 {
-	return fails() ? NULL : __real_malloc(size);
+	return fails(LACKS_MEMORY) ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return fails() ? NULL : __real_calloc(count, size);
+	return fails(LACKS_MEMORY) ? NULL : __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *old, size_t size)
 {
-	return fails() ? NULL : __real_realloc(old, size);
+	return fails(LACKS_MEMORY) ? NULL : __real_realloc(old, size);
 }
 
 char *__wrap_strdup(const char *string)
 {
-	return fails() ? NULL : __real_strdup(string);
+	return fails(LACKS_MEMORY) ? NULL : __real_strdup(string);
 }
 
 char *__wrap_strndup(const char *string, size_t size)
 {
-	return fails() ? NULL : __real_strndup(string, size);
+	return fails(LACKS_MEMORY) ? NULL : __real_strndup(string, size);
+}
+
+/* ---- descriptors: what opens a file; a duplicate is none of the machine's ---- */
+
+int __wrap_open64(const char *path, int flags, int mode)
+{
+	return fails(LACKS_FILES) ? -1 : __real_open64(path, flags, mode);
+}
+
+int __wrap_openat64(int directory_fd, const char *path, int flags, int mode)
+{
+	return fails(LACKS_FILES) ? -1 : __real_openat64(directory_fd, path, flags, mode);
+}
+
+DIR *__wrap_opendir(const char *path)
+{
+	return fails(LACKS_FILES) ? NULL : __real_opendir(path);
+}
+
+FILE *__wrap_fopen64(const char *path, const char *mode)
+{
+	return fails(LACKS_FILES) ? NULL : __real_fopen64(path, mode);
+}
+
+int __wrap_memfd_create(const char *name, unsigned flags)
+{
+	return fails(LACKS_FILES) ? -1 : __real_memfd_create(name, flags);
+}
+
+int __wrap_pipe2(int ends[2], int flags)
+{
+	return fails(LACKS_FILES) ? -1 : __real_pipe2(ends, flags);
+}
+
+int __wrap_socketpair(int domain, int type, int protocol, int ends[2])
+{
+	return fails(LACKS_FILES) ? -1 : __real_socketpair(domain, type, protocol, ends);
+}
+
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	if (number == SYS_pidfd_open && fails(LACKS_FILES))
+		return -1;
+	return __real_syscall(number, a, b, c, d, e, f);
 }
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out)

@@ -1,7 +1,4 @@
-#include "world.h"
-
-#include "fs/ctl.h"
-#include "fs/resumption.h"
+#include "writes.h"
 
 static struct view view_of(struct world *world, struct process *process)
 {
@@ -233,231 +230,198 @@ static void nothing_is_done_when_the_last_line_is_bad(void **state)
 	assert_int_equal(process->state, PROCESS_INITIAL);
 }
 
-/* Parses, and runs until it waits or ends. */
-static int run(struct world *world, struct process *process, const char *text, struct script *script,
-	       struct told *told, enum script_state *reached)
-{
-	struct view view = view_of(world, process);
-	int error = parse(world, process, text, script);
-
-	assert_int_equal(error, 0);
-	return script_run(script, &view, &told->waiter, reached);
-}
-
 static void a_script_configures_starts_waits_and_goes_on(void **state)
 {
 	static const char text[] = "name label\nargs a b\nstart\njoin 5\nname after";
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
-	struct view view = view_of(world, process);
-	struct told told = TOLD;
-	struct script script;
-	enum script_state reached;
+	struct write write;
 	struct ptable_ref ref;
 
-	assert_int_equal(run(world, process, text, &script, &told, &reached), 0);
-	assert_int_equal(reached, SCRIPT_WAITS_FOR_START);
+	assert_int_equal(begin(&write, world, process, text), 0);
+	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_START);
 	assert_string_equal(process->name, "label");
 	assert_int_equal(process->configuration.args.count, 2);
-	assert_int_equal(script.done, 20);
-	assert_true(script_limit(&script) < 0);
+	assert_int_equal(write.script.done, 20);
+	assert_true(script_limit(&write.script) < 0);
 	ref = world_take_launch(world);
 	world_succeed(world, ref, 2147480000);
-	assert_int_equal(told.times, 1);
-	assert_int_equal(script_wake(&script, &view, told.error), 0);
-	assert_int_equal(script.done, 26);
-	assert_int_equal(script_run(&script, &view, &told.waiter, &reached), 0);
-	assert_int_equal(reached, SCRIPT_WAITS_FOR_END);
-	assert_true(script_limit(&script) == 5);
+	assert_int_equal(write.told.times, 1);
+	assert_int_equal(script_wake(&write.script, &write.view, write.told.error), 0);
+	assert_int_equal(write.script.done, 26);
+	assert_int_equal(script_run(&write.script, &write.view, &write.told.waiter, &write.reached), 0);
+	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_END);
+	assert_true(script_limit(&write.script) == 5);
 	world_end(world, process, 0);
-	assert_int_equal(told.times, 2);
-	assert_int_equal(script_wake(&script, &view, told.error), 0);
-	assert_int_equal(script_run(&script, &view, &told.waiter, &reached), 0);
-	assert_int_equal(reached, SCRIPT_DONE);
-	assert_int_equal(script.done, sizeof(text) - 1);
+	assert_int_equal(write.told.times, 2);
+	assert_int_equal(script_wake(&write.script, &write.view, write.told.error), 0);
+	assert_int_equal(script_run(&write.script, &write.view, &write.told.waiter, &write.reached), 0);
+	assert_int_equal(write.reached, SCRIPT_DONE);
+	assert_int_equal(write.script.done, sizeof(text) - 1);
 	assert_string_equal(process->name, "after");
-	script_finish(&script);
+	script_finish(&write.script);
 }
 
 static void the_line_that_fails_ends_the_script_and_the_sentence_says_what_was_done(void **state)
 {
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
-	struct told told = TOLD;
-	struct script script;
-	enum script_state reached;
+	struct write write;
 
-	assert_int_equal(run(world, process, "name label\njoin 3\nname never", &script, &told, &reached), -ESRCH);
+	assert_int_equal(begin(&write, world, process, "name label\njoin 3\nname never"), -ESRCH);
 	assert_string_equal(world->why.sentence, "can only join a started process (line 2; done before it: name label)");
 	assert_string_equal(process->name, "label");
-	assert_int_equal(script.done, 11);
-	script_finish(&script);
-	assert_int_equal(run(world, process, "join", &script, &told, &reached), -ESRCH);
+	assert_int_equal(write.script.done, 11);
+	script_finish(&write.script);
+	assert_int_equal(begin(&write, world, process, "join"), -ESRCH);
 	assert_string_equal(world->why.sentence, "can only join a started process");
-	script_finish(&script);
+	script_finish(&write.script);
 }
 
 static void a_running_process_is_asked_line_by_line_what_it_still_takes(void **state)
 {
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
-	struct told told = TOLD;
-	struct script script;
-	enum script_state reached;
+	struct write write;
 
 	world_run_as(world, process, 2147480000);
-	assert_int_equal(run(world, process, "name label\ntarget /bin/false\nname never", &script, &told, &reached), -EBUSY);
+	assert_int_equal(begin(&write, world, process, "name label\ntarget /bin/false\nname never"), -EBUSY);
 	assert_string_equal(world->why.sentence, "process has already started (line 2; done before it: name label)");
 	assert_string_equal(process->name, "label");
 	assert_string_equal(process->configuration.target.bytes, "/bin/true");
-	script_finish(&script);
+	script_finish(&write.script);
 }
 
 static void a_start_that_fails_gives_execs_errno_and_sentence(void **state)
 {
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
-	struct view view = view_of(world, process);
-	struct told told = TOLD;
-	struct script script;
-	enum script_state reached;
+	struct write write;
 	struct ptable_ref ref;
 
-	assert_int_equal(run(world, process, "target /no/thing\nstart\njoin", &script, &told, &reached), 0);
+	assert_int_equal(begin(&write, world, process, "target /no/thing\nstart\njoin"), 0);
 	ref = world_take_launch(world);
 	world_fail(world, ref, ENOENT);
-	assert_int_equal(told.error, -ENOENT);
-	assert_int_equal(script_wake(&script, &view, told.error), -ENOENT);
+	assert_int_equal(write.told.error, -ENOENT);
+	assert_int_equal(script_wake(&write.script, &write.view, write.told.error), -ENOENT);
 	assert_non_null(strstr(world->why.sentence, "cannot execute /no/thing: No such file or directory"));
 	assert_non_null(strstr(world->why.sentence, "(line 2; done before it: target /no/thing)"));
-	assert_int_equal(script.done, 17);
-	script_finish(&script);
+	assert_int_equal(write.script.done, 17);
+	script_finish(&write.script);
 }
 
 static void join_of_0_seconds_only_asks(void **state)
 {
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
-	struct told told = TOLD;
-	struct script script;
-	enum script_state reached;
+	struct write write;
 
 	world_run_as(world, process, 2147480000);
-	assert_int_equal(run(world, process, "join 0", &script, &told, &reached), -ETIME);
+	assert_int_equal(begin(&write, world, process, "join 0"), -ETIME);
 	assert_string_equal(world->why.sentence, "still running after 0 seconds");
-	assert_false(told.waiter.waiting);
-	script_finish(&script);
+	assert_false(write.told.waiter.waiting);
+	script_finish(&write.script);
 	world_end(world, process, 0);
-	assert_int_equal(run(world, process, "join 0", &script, &told, &reached), 0);
-	assert_int_equal(reached, SCRIPT_DONE);
-	script_finish(&script);
-	assert_int_equal(told.times, 0);
+	assert_int_equal(begin(&write, world, process, "join 0"), 0);
+	assert_int_equal(write.reached, SCRIPT_DONE);
+	script_finish(&write.script);
+	assert_int_equal(write.told.times, 0);
 }
 
 static void a_join_whose_time_is_over_says_how_long_it_was(void **state)
 {
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
-	struct view view = view_of(world, process);
-	struct told told = TOLD;
-	struct script script;
-	enum script_state reached;
+	struct write write;
 
 	world_run_as(world, process, 2147480000);
-	assert_int_equal(run(world, process, "join 0.25", &script, &told, &reached), 0);
-	assert_int_equal(reached, SCRIPT_WAITS_FOR_END);
-	waiter_cancel(&told.waiter);
-	assert_int_equal(script_wake(&script, &view, -ETIME), -ETIME);
+	assert_int_equal(begin(&write, world, process, "join 0.25"), 0);
+	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_END);
+	waiter_cancel(&write.told.waiter);
+	assert_int_equal(script_wake(&write.script, &write.view, -ETIME), -ETIME);
 	assert_string_equal(world->why.sentence, "still running after 0.25 seconds");
-	script_finish(&script);
+	script_finish(&write.script);
 }
 
 static void after_close_there_is_no_process(void **state)
 {
 	struct world *world = *state;
-	struct told told = TOLD;
-	struct script script;
-	enum script_state reached;
+	struct write write;
 
-	assert_int_equal(run(world, world_make(world, "x"), "close\nname y", &script, &told, &reached), -ESRCH);
+	assert_int_equal(begin(&write, world, world_make(world, "x"), "close\nname y"), -ESRCH);
 	assert_non_null(strstr(world->why.sentence, "process object is closed (line 2; done before it: close)"));
-	assert_true(script.removed);
+	assert_true(write.script.removed);
 	assert_null(manager_by_directory(world->manager, "x"));
-	script_finish(&script);
+	script_finish(&write.script);
 }
 
 static void a_process_that_is_removed_while_a_script_waits_is_closed_for_it(void **state)
 {
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
-	struct view view = view_of(world, process);
-	struct told told = TOLD;
-	struct script script;
-	enum script_state reached;
+	struct write write;
 
 	world_run_as(world, process, 2147480000);
-	assert_int_equal(run(world, process, "join\nname y", &script, &told, &reached), 0);
+	assert_int_equal(begin(&write, world, process, "join\nname y"), 0);
 	world_end(world, process, 0);
 	assert_int_equal(manager_remove(world->manager, process, NULL), 0);
-	view.process = NULL;
-	assert_int_equal(script_wake(&script, &view, told.error), 0);
-	assert_int_equal(script_run(&script, &view, &told.waiter, &reached), -ESRCH);
+	write.view.process = NULL;
+	assert_int_equal(script_wake(&write.script, &write.view, write.told.error), 0);
+	assert_int_equal(script_run(&write.script, &write.view, &write.told.waiter, &write.reached), -ESRCH);
 	assert_non_null(strstr(world->why.sentence, "process object is closed"));
-	script_finish(&script);
+	script_finish(&write.script);
 }
 
 /* ---- sent again after an interruption ---- */
 
-static int resume(struct world *world, struct process *process, struct script *script, struct told *told,
-		  enum script_state *reached)
+static int resume(struct write *write, const char *text, enum script_state state)
 {
-	struct view view = view_of(world, process);
+	struct world *world = write->world;
 
-	assert_int_equal(parse(world, process, "start\nname after", script), 0);
-	script_resume(script, SCRIPT_INTERRUPTED, &(struct resumption){ .state = SCRIPT_WAITS_FOR_START });
-	return script_run(script, &view, &told->waiter, reached);
+	write->told = (struct told)TOLD;
+	assert_int_equal(parse(world, write->view.process, text, &write->script), 0);
+	script_resume(&write->script, SCRIPT_INTERRUPTED, &(struct resumption){ .state = state });
+	return script_run(&write->script, &write->view, &write->told.waiter, &write->reached);
+}
+
+static void interrupt(struct write *write)
+{
+	waiter_cancel(&write->told.waiter);
+	script_finish(&write->script);
 }
 
 static void a_start_that_was_interrupted_is_not_asked_for_twice(void **state)
 {
+	static const char TEXT[] = "start\nname after";
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
-	struct told told = TOLD, again = TOLD;
-	struct script script;
-	enum script_state reached;
-	struct ptable_ref ref;
+	struct write write;
 
-	assert_int_equal(run(world, process, "start\nname after", &script, &told, &reached), 0);
-	waiter_cancel(&told.waiter);
-	script_finish(&script);
-	assert_int_equal(resume(world, process, &script, &again, &reached), 0);
-	assert_int_equal(reached, SCRIPT_WAITS_FOR_START);
-	waiter_cancel(&again.waiter);
-	script_finish(&script);
-	ref = world_take_launch(world);
-	world_succeed(world, ref, 2147480000);
-	assert_int_equal(resume(world, process, &script, &again, &reached), 0);
-	assert_int_equal(reached, SCRIPT_DONE);
+	assert_int_equal(begin(&write, world, process, TEXT), 0);
+	interrupt(&write);
+	assert_int_equal(resume(&write, TEXT, SCRIPT_WAITS_FOR_START), 0);
+	assert_int_equal(write.reached, SCRIPT_WAITS_FOR_START);
+	interrupt(&write);
+	world_succeed(world, world_take_launch(world), 2147480000);
+	assert_int_equal(resume(&write, TEXT, SCRIPT_WAITS_FOR_START), 0);
+	assert_int_equal(write.reached, SCRIPT_DONE);
 	assert_string_equal(process->name, "after");
 	assert_int_equal(process->run_count, 1);
-	script_finish(&script);
+	script_finish(&write.script);
 }
 
 static void a_script_that_did_not_wait_for_its_start_starts_when_sent_again(void **state)
 {
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
-	struct view view = view_of(world, process);
-	struct told told = TOLD;
-	struct script script;
-	enum script_state reached;
+	struct write write;
 
 	world_run_as(world, process, 2147480000);
-	assert_int_equal(parse(world, process, "start", &script), 0);
-	script_resume(&script, SCRIPT_INTERRUPTED, &(struct resumption){ .state = SCRIPT_WAITS_FOR_END });
-	assert_int_equal(script_run(&script, &view, &told.waiter, &reached), -EALREADY);
+	assert_int_equal(begin(&write, world, process, "join"), 0);
+	interrupt(&write);
+	assert_int_equal(resume(&write, "start", SCRIPT_WAITS_FOR_END), -EALREADY);
 	assert_string_equal(world->why.sentence, "cannot start a process twice");
-	script_finish(&script);
+	script_finish(&write.script);
 }
 
 int main(void)

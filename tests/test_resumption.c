@@ -1,27 +1,7 @@
 /* A write that waits when its server dies, and comes again: it goes on where it was. */
-#include "world.h"
+#include "writes.h"
 
-#include "fs/ctl.h"
-#include "fs/resumption.h"
 #include "fs/whom.h"
-
-struct write {
-	struct world *world;
-	struct view view;
-	struct script script;
-	struct told told;
-	enum script_state reached;
-};
-
-/* process NULL: the root's ctl. Result: the script's. */
-static int begin(struct write *write, struct world *world, struct process *process, const char *text)
-{
-	*write = (struct write){ .world = world, .told = TOLD };
-	write->view = (struct view){ world->manager, process, &world->caller, false };
-	world->why.sentence[0] = '\0';
-	assert_int_equal(script_parse(&write->view, text, strlen(text), &write->script), 0);
-	return script_run(&write->script, &write->view, &write->told.waiter, &write->reached);
-}
 
 /* Where it is, as a journal keeps it. */
 static void keep(const struct write *write, struct text *out)

@@ -52,6 +52,15 @@ static void one_that_was_late_has_failed_though_it_was_killed(void **state)
 		assert_int_equal(revival_allows(&revival, &late), i < REVIVAL_UNREADY_MAX - 1);
 }
 
+static void one_that_could_not_begin_for_a_lack_is_as_one_that_was_killed(void **state)
+{
+	struct revival revival = { .unready = 0 };
+
+	(void)state;
+	for (int i = 1; i <= REVIVAL_KILLS_MAX; i++)
+		assert_int_equal(dies(&revival, i % 2 ? SIGKILL : W_EXITCODE(REVIVAL_LACKS, 0), false, 0), i < REVIVAL_KILLS_MAX);
+}
+
 static void a_hundred_that_are_killed_before_they_are_ready_are_too_many_and_the_later_ones_have_pauses(void **state)
 {
 	struct revival revival = { .unready = 0 };
@@ -97,6 +106,7 @@ int main(void)
 		cmocka_unit_test(any_number_of_kills_of_a_server_that_works_is_survived),
 		cmocka_unit_test(three_in_a_row_that_fail_before_they_are_ready_are_too_many),
 		cmocka_unit_test(one_that_was_late_has_failed_though_it_was_killed),
+		cmocka_unit_test(one_that_could_not_begin_for_a_lack_is_as_one_that_was_killed),
 		cmocka_unit_test(a_hundred_that_are_killed_before_they_are_ready_are_too_many_and_the_later_ones_have_pauses),
 		cmocka_unit_test(five_faults_within_ten_seconds_are_too_many),
 		cmocka_unit_test(faults_that_are_rare_are_survived_for_ever),

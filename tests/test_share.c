@@ -33,13 +33,29 @@ static void what_fits_is_taken_and_what_does_not_is_refused_with_its_limit(void 
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct share share = { &LIMITS, rows[i].used };
+		struct share share = { .limits = &LIMITS, .used = rows[i].used };
 		struct refusal why = { "" };
 		int error = share_check(&share, &rows[i].more, &why);
 		assert_int_equal(error, rows[i].says ? -EDQUOT : 0);
 		if (rows[i].says && !strstr(why.sentence, rows[i].says))
 			fail_msg("row %zu: %s", i, why.sentence);
 	}
+}
+
+static void so_many_files_can_be_open_and_one_more_when_one_was_closed(void **state)
+{
+	struct share share = { .limits = &LIMITS };
+	struct refusal why = { "" };
+	(void)state;
+	for (int i = 0; i < SHARE_OPENS_MOST; i++) {
+		assert_int_equal(share_check_open(&share, &why), 0);
+		share_count_open(&share);
+	}
+	assert_int_equal(share_check_open(&share, &why), -EDQUOT);
+	assert_non_null(strstr(why.sentence, "65536 files of this mount open"));
+	share_count_close(&share);
+	assert_int_equal(share_check_open(&share, &why), 0);
+	assert_int_equal(share_check_open(NULL, &why), 0);
 }
 
 static void who_has_no_share_is_refused_nothing(void **state)
@@ -54,7 +70,7 @@ static void who_has_no_share_is_refused_nothing(void **state)
 
 static void a_process_gives_back_all_it_took(void **state)
 {
-	struct share share = { &LIMITS, { 0 } };
+	struct share share = { .limits = &LIMITS };
 	struct process *process = process_create("p", "1");
 	(void)state;
 	process->share = &share;
@@ -72,7 +88,7 @@ static void a_process_gives_back_all_it_took(void **state)
 
 static void output_gives_way_before_what_was_written(void **state)
 {
-	struct share share = { &LIMITS, { 0 } };
+	struct share share = { .limits = &LIMITS };
 	struct process *process = process_create("p", "1");
 	(void)state;
 	process->share = &share;
@@ -112,6 +128,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_fits_is_taken_and_what_does_not_is_refused_with_its_limit),
+		cmocka_unit_test(so_many_files_can_be_open_and_one_more_when_one_was_closed),
 		cmocka_unit_test(who_has_no_share_is_refused_nothing),
 		cmocka_unit_test(a_process_gives_back_all_it_took),
 		cmocka_unit_test(output_gives_way_before_what_was_written),

@@ -3,11 +3,13 @@
  *
  * The server may be killed before or after every step, and a new one goes on from the journal and the table. Whatever is
  * interleaved: no start happens twice, no exit is lost, each start is answered as what was done, and when nothing moves any more
- * nobody waits (an invalid end state otherwise). The steps have the names they have in the code.
+ * nobody waits (an invalid end state otherwise). Steps and messages have the names they have in the code, where a comment says
+ * which step it is; test_keeper_model.py holds one against the other.
  *
- * -DONE_STARTER leaves out the second program that starts it, for a short run. -DBROKEN_TELL_BEFORE_COMMIT,
- * -DBROKEN_RELEASE_BEFORE_COMMIT, -DBROKEN_NO_ANSWER, -DBROKEN_NO_RECONCILE and -DBROKEN_TAKE_UNCHECKED each
- * leave out what one of these rests on: spin has to refute them.
+ * -DKILLS=N is how often the server may be killed; -DONE_STARTER leaves out the second program that starts it, which makes room for
+ * more kills. test_keeper_model.py goes through all states, of three kills and one starter and of two kills and two starters.
+ * -DBROKEN_TELL_BEFORE_COMMIT, -DBROKEN_RELEASE_BEFORE_COMMIT, -DBROKEN_NO_ANSWER, -DBROKEN_NO_RECONCILE and
+ * -DBROKEN_TAKE_UNCHECKED each leave out what one of these rests on: spin has to refute them.
  */
 #ifndef KILLS
 #define KILLS 2 /* of the server */
@@ -28,6 +30,8 @@
 
 mtype:process = { INITIAL, STARTING, RUNNING, ENDED };
 mtype:entry = { FREE, CLAIMED, LAUNCHING, ALIVE, FAILED, FINISHED }; /* PTABLE_..., ALIVE and FINISHED: RUNNING and ENDED */
+/* core/message.h's, but for those on which no state hangs. */
+mtype:message = { MESSAGE_LAUNCH, MESSAGE_STARTED, MESSAGE_FAILED, MESSAGE_ENDED };
 mtype:request = { NONE, QUEUED, DELIVERED, ANSWERED };
 
 /* The kernel's. */
@@ -46,8 +50,8 @@ byte kept_answer[REQUESTS];
 bool kept_waits[REQUESTS]; /* the line that an open's write is at: recorded in the handle */
 
 /* The sockets. */
-chan launches = [2] of { byte };
-chan reports = [1] of { byte };
+chan launches = [2] of { mtype:message, byte };
+chan reports = [1] of { mtype:message, byte };
 bool overflow;
 
 bool alive = true, killed;
@@ -105,7 +109,7 @@ inline tell_waiter(which, with) {
 	fi
 }
 
-/* outcome_take(): acts on what the entry says now */
+/* CHANGE: outcome_take() acts on what the entry says now, whichever message sent it there */
 inline take_entry() {
 	if
 	:: ref != generation || ref == 0 -> skip
@@ -155,7 +159,7 @@ inline send_reply(which) {
 inline tell_launch() {
 	atomic {
 		if
-		:: launch -> launches!launch; launch = 0
+		:: launch -> launches!MESSAGE_LAUNCH,launch; launch = 0
 		:: else
 		fi
 	}
@@ -230,7 +234,7 @@ inline restore() {
 #endif
 }
 
-/* FUSE_NOTIFY_RESEND */
+/* RESEND: FUSE_NOTIFY_RESEND */
 inline resend(which) {
 	if
 	:: request[which] == DELIVERED -> request[which] = QUEUED; resent[which] = true
@@ -249,7 +253,7 @@ end_idle:
 		:: request[START] == QUEUED -> take_request(START); finish_transaction()
 		:: request[START_TOO] == QUEUED -> take_request(START_TOO); finish_transaction()
 		:: request[JOIN] == QUEUED -> take_request(JOIN); finish_transaction()
-		:: atomic { nempty(reports) -> reports?at; take_entry() }; finish_transaction()
+		:: atomic { nempty(reports) -> reports?_,at; take_entry() }; finish_transaction()
 		:: atomic { empty(reports) && overflow -> overflow = false; take_entry() }; finish_transaction()
 		od
 	} unless { atomic { killed -> killed = false; alive = false } };
@@ -265,11 +269,11 @@ proctype killer() {
 	od
 }
 
-/* The keeper's reports. When there is no room, the server will look at the table. */
-inline report(what) {
+/* REPORT. When there is no room, the server will look at the table. */
+inline report(kind, what) {
 	atomic {
 		if
-		:: alive && nfull(reports) -> reports!what
+		:: alive && nfull(reports) -> reports!kind,what
 		:: alive && full(reports) -> overflow = true
 		:: !alive -> skip /* lost: the table is the truth */
 		fi
@@ -293,9 +297,9 @@ inline take_launch(which) {
 	:: !taken -> skip /* the message is dropped */
 	:: taken ->
 		if
-		:: atomic { entry = FAILED }; report(which)
-		:: atomic { execs++; assert(execs == 1); entry = ALIVE }; report(which);
-			atomic { status = STATUS; entry = FINISHED }; report(which)
+		:: atomic { entry = FAILED }; report(MESSAGE_FAILED, which)
+		:: atomic { execs++; assert(execs == 1); entry = ALIVE }; report(MESSAGE_STARTED, which);
+			atomic { status = STATUS; entry = FINISHED }; report(MESSAGE_ENDED, which)
 		fi
 	fi
 }
@@ -306,7 +310,7 @@ proctype launcher() {
 	bool taken;
 end_idle:
 	do
-	:: launches?which -> take_launch(which)
+	:: launches?MESSAGE_LAUNCH,which -> take_launch(which)
 	od
 }
 
@@ -316,7 +320,7 @@ end_idle:
 	do
 	:: atomic { !alive && empty(launches) ->
 			do
-			:: nempty(reports) -> reports?_
+			:: nempty(reports) -> reports?_,_
 			:: empty(reports) -> break
 			od;
 			overflow = false; alive = true }

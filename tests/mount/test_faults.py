@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 from harness import PYTHON, Mount, Skip, claim, main
-from plain import (Background, SLOWNESS, contains, errno_of, exists, exit_of, expect_errno, fork, read, same, value,
+from plain import (Background, SLOWNESS, children_of, contains, errno_of, exists, exit_of, expect_errno, fork, read, same, value,
                    wait_until, write)
 
 
@@ -221,6 +221,61 @@ def a_keeper_that_stands_still_loses_nothing(mp):
     start.result()
     write(ends + '/ctl', 'join')
     same((value(ends + '/exitcode'), read(lives + '/stdout'), value(lives + '/exitcode')), ('-15', 'x\n', '0'))
+
+
+def find_again(mp):
+    mp.server = wait_until(mp.find_server, what='a server')
+    mp.servers = [mp.server]
+
+
+@claim
+def a_server_that_dies_while_the_keeper_stands_still_is_followed_when_that_goes_on(mp):
+    """Whoever asks meanwhile is answered then; joins that wait are still the same."""
+    path = mp.start('p', 'sleep', '1000')
+    before = mp.idle()
+    join = Background(write, path + '/ctl', 'join')
+    wait_until(lambda: mp.pending() > before, what='a join')
+    with Stopped(mp.keeper):
+        os.kill(mp.server, signal.SIGKILL)
+        wait_until(lambda: not runs(mp.server), what='the end of the server')
+        calls = [Background(value, path + '/alive'), Background(os.mkdir, mp('new'))]
+        wait_until(lambda: mp.pending() >= before + 3, what='who asks')
+        same([call.is_alive() for call in (join, *calls)], [True] * 3)
+    same((calls[0].result(), calls[1].result(), join.is_alive()), ('1', None, True))
+    find_again(mp)
+    write(path + '/ctl', 'terminate')
+    join.result()
+    same(value(path + '/exitcode'), '-15')
+
+
+def messengers(mp):
+    return [pid for pid in children_of(mp.server) if read_or_nothing(f'/proc/{pid}/comm') == 'procfs-mp-msg\n']
+
+
+@claim
+def who_tells_the_kernel_of_changes_may_stand_still_or_die():
+    """After a join nothing shows alive 1, so it is answered when the kernel knows: by another server, if need be."""
+    with Mount() as mp:
+        if not messengers(mp):
+            raise Skip('this kernel is told nothing')
+        for how in ('stands still', 'dies'):
+            path = mp.start(how, 'sleep', '1000')
+            held = {file: os.open(f'{path}/{file}', os.O_RDONLY) for file in ('alive', 'exitcode')}
+            same([os.pread(fd, 10, 0) for fd in held.values()], [b'1\n', b''])
+            with Stopped(messengers(mp)[0]):
+                pid = int(value(path + '/pid'))
+                join = Background(write, path + '/ctl', 'kill\njoin')
+                wait_until(lambda: not exists(pid), what='the end')
+                look = Background(value, path + '/state')
+                same((join.is_alive(), look.is_alive()), (True, True))
+                if how == 'dies':
+                    os.kill(messengers(mp)[0], signal.SIGKILL)
+            join.result()
+            same(look.result(), 'ended')
+            same([os.pread(fd, 10, 0) for fd in held.values()], [b'0\n', b'-9\n'], how)
+            for descriptor in held.values():
+                os.close(descriptor)
+            find_again(mp)
 
 
 @claim

@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
-"""Memory that runs out, at each allocation of a life in turn, and a clock that jumps.
+"""Memory and descriptors that run out, at each call of a life that wants some in turn, and a clock that jumps.
 
-Runs tests/faulty, the program with an allocator that fails and a clock that jumps on request.
+Runs tests/faulty, the program in which they run out and the clock jumps on request.
 """
 import errno
 import mmap
 import os
 import select
+import signal
 import struct
 import tempfile
 
 from harness import Mount, Skip, claim, main
-from plain import SLOWNESS, Background, append, contains, errno_name, errno_of, read, same, value, wait_until, write
+from plain import SLOWNESS, Background, append, contains, errno_name, errno_of, exists, read, same, value, wait_until, write
 
-FORMAT = '6q'  # struct faults of tests/faulty.c
+FORMAT = '7q'  # struct faults of tests/faulty.c
+MEMORY, FILES = 0, 1
+LACKS = (errno.ENOMEM, errno.ENFILE)
+EVERYBODY = -1
 
 
 class Faults:
@@ -22,8 +26,8 @@ class Faults:
         os.truncate(self.file.name, struct.calcsize(FORMAT))
         self.memory = mmap.mmap(self.file.fileno(), 0)
 
-    def arm(self, pid, before=0, count=0, clock=0, no_resend=0):
-        self.memory[:] = struct.pack(FORMAT, pid, before, count, 0, no_resend, clock)
+    def arm(self, pid, before=0, count=0, clock=0, no_resend=0, lacks=MEMORY):
+        self.memory[:] = struct.pack(FORMAT, pid, before, count, 0, no_resend, clock, lacks)
 
     def seen(self):
         return struct.unpack(FORMAT, self.memory[:])[3]
@@ -34,15 +38,15 @@ def faulty_mount(faults):
 
 
 def persist(function, *arguments):
-    """Done again as long as there is no memory for it: then it succeeds as if nothing had been."""
+    """Done again as long as there is no memory or no descriptor for it: then it succeeds as if nothing had been."""
     result = []
     codes = []
 
     def tried():
         codes.append(errno_of(lambda: result.append(function(*arguments))))
-        return codes[-1] != errno.ENOMEM
-    wait_until(tried, what=f'{function.__name__}{arguments} with memory')
-    same(errno_name(codes[-1]), 'success', f'{function.__name__}{arguments}, after {len(codes) - 1} times without memory')
+        return codes[-1] not in LACKS
+    wait_until(tried, what=f'{function.__name__}{arguments} without want')
+    same(errno_name(codes[-1]), 'success', f'{function.__name__}{arguments}, after {len(codes) - 1} times in want')
     return result[0]
 
 
@@ -183,6 +187,87 @@ def a_keeper_without_memory_fails_a_start_and_nothing_else():
             faults.arm(mp.keeper, number, 1)
             start(f'p{number}')
         faults.arm(0)
+
+
+@claim(timeout=120)
+def a_descriptor_that_cannot_be_had_is_enfile_or_nothing_and_changes_nothing():
+    """Where the machine has no more open files a call is ENFILE or succeeds; done again it succeeds as if nothing had been."""
+    faults = Faults()
+    with faulty_mount(faults) as mp:
+        life(mp)
+        for pid in (mp.server, mp.keeper):
+            faults.arm(pid, lacks=FILES)
+            life(mp)
+            opened = faults.seen()
+            if not opened:
+                raise Skip('this is not tests/faulty, whose descriptors can run out')
+            for number in range(0, opened + 3, int(SLOWNESS)):
+                for count in (1, 5):
+                    faults.arm(pid, number, count, lacks=FILES)
+                    life(mp)
+                    assert mp.healthy(), f'a death of descriptor {number}: {mp.messages()[-300:]}'
+        faults.arm(0)
+
+
+def a_tree(mp):
+    """A process and one that it has started in a session of its own: the directory, and their pids."""
+    path = mp.start('family', 'sh', ['-c', 'setsid sleep 1000 <&- >&- 2>&- & echo $!; exec sleep 1000'])
+    wait_until(lambda: read(path + '/stdout').endswith('\n'), what='its child')
+    return path, [int(value(path + '/stdout')), int(value(path + '/pid'))]
+
+
+@claim(timeout=120)
+def a_tree_is_signalled_whole_or_the_write_fails():
+    """terminate tree takes all; where /proc cannot be read for lack of descriptors it says so."""
+    faults = Faults()
+    with faulty_mount(faults) as mp:
+        for count in (1, 3, 10, 30):
+            number, seen = 0, 1
+            while number < seen:
+                path, pids = a_tree(mp)
+                faults.arm(mp.server, number, count, lacks=FILES)
+                persist(write, path + '/ctl', 'terminate tree')
+                seen = faults.seen()
+                faults.arm(0)
+                if not seen:
+                    raise Skip('this is not tests/faulty, whose descriptors can run out')
+                wait_until(lambda: not any(map(exists, pids)), what=f'the end of the tree, {count} from {number} of {seen}')
+                write(path + '/ctl', 'join\nclose')
+                number += int(SLOWNESS) + seen // 200
+
+
+@claim(timeout=200)
+def a_server_that_lacks_something_when_it_begins_is_followed():
+    """A lack is no fault: another server is tried, and nothing is lost."""
+    faults = Faults()
+    for lacks in (MEMORY, FILES):
+        with faulty_mount(faults) as mp:
+            path = mp.start('p', 'sleep', '1000', timeout='1000')
+            session = os.open(mp('session'), os.O_RDONLY)
+            daemon = mp.start('daemon', 'sleep', '1000', daemon='1')
+            join = Background(write, path + '/ctl', 'join')
+
+            def follow(number, count):
+                faults.arm(EVERYBODY, number, count, lacks=lacks)
+                os.kill(mp.server, signal.SIGKILL)
+                same([persist(value, one + '/alive') for one in (path, daemon)], ['1', '1'], f'call {number} of {lacks}')
+                seen = faults.seen()
+                faults.arm(0)
+                mp.server = wait_until(mp.find_server, what='a server')
+                mp.servers = [mp.server]
+                return seen
+            seen = follow(1 << 20, 0)
+            if not seen:
+                raise Skip('this is not tests/faulty, which can lack something')
+            for number in range(0, seen, int(SLOWNESS)):
+                follow(number, 1)
+            for number in range(0, seen, 16):
+                follow(number, 4)  # the keeper tries each a while later
+            same((join.is_alive(), value(path + '/state')), (True, 'running'))
+            os.close(session)
+            same(value(daemon + '/wait'), '-15')
+            write(path + '/ctl', 'kill')
+            join.result()
 
 
 DAY = 86400

@@ -248,6 +248,20 @@ def the_keeper_has_as_many_descriptors_as_it_may_and_its_children_what_they_had(
         same(read(mp.run('limit', 'sh', ['-c', 'ulimit -Sn; ulimit -Hn']) + '/stdout').split()[0], '256')
 
 
+def small_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+@claim
+def a_soft_limit_of_file_sizes_is_for_the_programs_and_not_for_the_mount():
+    """What keeper and server share is larger than many files may be; a process has the limit of whoever mounted."""
+    with Mount(prepare=small_files) as mp:
+        path = mp.run('writes', 'sh', ['-c', 'ulimit -f; trap "" XFSZ; head -c 100000 /dev/zero'])
+        same((len(read(path + '/stdout')), read(path + '/stdout')[:4], value(path + '/exitcode')), (1 << 16, '128\n', '1'))
+        mp.kill_server()
+        same(value(mp.run('after', 'true') + '/exitcode'), '0')
+
+
 def badness(pid='self'):
     return int(open(f'/proc/{pid}/oom_score_adj').read())
 

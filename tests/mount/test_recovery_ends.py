@@ -199,25 +199,66 @@ def no_core(mp):
         resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
 
 
+def ends_with_its_server(mp, end, *sentences):
+    """`end` takes the server away for good: whoever waits gets an error, and no process and no mount are left."""
+    path = mp.start('p', 'sleep', '1000')
+    pid = int(value(path + '/pid'))
+    waiting = blocked(mp, (write, path + '/ctl', 'join'), (read, path + '/wait'))
+    end()
+    for call in waiting:
+        expect_errno(GONE, call.result)
+    same(mp.wait(), 1)
+    wait_until(lambda: not exists(pid), what='its process has ended')
+    contains(mp.messages(), *sentences)
+    same(mp.find_minor(), None, 'still mounted')
+
+
 @claim
 def a_server_that_dies_of_its_own_fault_too_often_ends_the_mount():
     """The keeper gives up with a clear message and ends requests with an error; no process is left behind."""
     with Given(Mount()) as mp:
         no_core(mp)
+
+        def end():
+            for _ in range(4):
+                mp.kill_server(signal.SIGABRT)
+                same((value(mp('p', 'alive')), mp.pending() >= 2), ('1', True))
+            os.kill(mp.server, signal.SIGABRT)
+        ends_with_its_server(mp, end, 'was killed by signal 6', GAVE_UP)
+
+
+@claim
+def servers_that_fail_before_they_are_ready_end_the_mount():
+    """The keeper gives up after three in a row, with a clear message, and ends requests with an error."""
+    with Given(Mount()) as mp:
+        no_core(mp)
+        resource.prlimit(mp.keeper, resource.RLIMIT_CORE, (0, 0))
+
+        def end():
+            while mp.process.poll() is None:
+                for server in servers_at_once(mp.keeper):
+                    errno_of(os.kill, server, signal.SIGABRT)
+        ends_with_its_server(mp, end, 'was killed by signal 6', GAVE_UP)
+
+
+@claim
+def a_server_for_which_there_is_no_memory_now_follows_as_soon_as_there_is():
+    """What lacks at the moment is no reason to give up: requests wait meanwhile."""
+    with Mount() as mp:
         path = mp.start('p', 'sleep', '1000')
-        pid = int(value(path + '/pid'))
-        join, wait = blocked(mp, (write, path + '/ctl', 'join'), (read, path + '/wait'))
-        for _ in range(4):
-            mp.kill_server(signal.SIGABRT)
-            read(mp('version'))
-            same((join.is_alive(), wait.is_alive()), (True, True))
-        os.kill(mp.server, signal.SIGABRT)
-        expect_errno(GONE, join.result)
-        expect_errno(GONE, wait.result)
-        same(mp.wait(), 1)
-        wait_until(lambda: not exists(pid), what='its process has ended')
-        contains(mp.messages(), 'was killed by signal 6', GAVE_UP)
-        same(mp.find_minor(), None, 'still mounted')
+        join, = blocked(mp, (write, path + '/ctl', 'join'))
+        before = resource.prlimit(mp.keeper, resource.RLIMIT_AS)
+        resource.prlimit(mp.keeper, resource.RLIMIT_AS, (1 << 20, before[1]))
+        os.kill(mp.server, signal.SIGKILL)
+        look = Background(value, path + '/alive')
+        wait_until(lambda: not exists(mp.server), what='the end of the server')
+        same((mp.find_server(), look.is_alive(), join.is_alive()), (None, True, True))
+        resource.prlimit(mp.keeper, resource.RLIMIT_AS, before)
+        same(look.result(), '1')
+        mp.server = mp.find_server()
+        mp.servers = [mp.server]
+        write(path + '/ctl', 'kill')
+        join.result()
 
 
 @claim

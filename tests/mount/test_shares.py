@@ -117,6 +117,43 @@ def what_open_files_keep_counts_too(mp):
         same(as_alice(lambda: len(read(path + '/run'))), 60000)
 
 
+OPENS = 65536  # SHARE_OPENS_MOST of core/share.h
+
+
+@claim
+def one_user_has_no_more_open_files_of_the_mount_than_65536(mp):
+    """Each open file takes some bytes of the server; who has too many may have them closed, and others are not touched by it."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    each = min(most, OPENS) - 100
+
+    def hold(go, told):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        code, count = 0, 0
+        while not code and count < each:
+            code = errno_of(os.open, mp('version'), os.O_RDONLY)
+            count += not code
+        os.write(told, b'%d %d\n' % (count, code))
+        os.read(go, 1)
+        return 0
+    total, codes, pids = 0, [], []
+    go, start = os.pipe()
+    ready, told = os.pipe()
+    while errno.EDQUOT not in codes and total <= OPENS:
+        pids.append(fork_as(ALICE, lambda: (os.close(start), hold(go, told))[1]))
+        count, code = os.read(ready, 100).split()
+        total += int(count)
+        codes.append(int(code))
+    same((total, codes[-1]), (OPENS, errno.EDQUOT))
+    mp.kill_server()
+    expect_errno(errno.EDQUOT, lambda: as_alice(lambda: os.open(mp('version'), os.O_RDONLY)))
+    same(as_bob(lambda: value(mp.run('bobs', 'true') + '/exitcode')), '0')
+    os.close(start)
+    same({exit_of(pid) for pid in pids}, {0})
+    wait_until(lambda: as_alice(lambda: errno_of(lambda: os.close(os.open(mp('version'), os.O_RDONLY)))) == 0)
+    for descriptor in (go, ready, told):
+        os.close(descriptor)
+
+
 @claim
 def what_waits_to_be_read_counts_too(mp):
     """A write that waits is kept meanwhile, and counts for who wrote it."""

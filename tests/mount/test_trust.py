@@ -5,8 +5,10 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 
-from plain import (contains, errno_of, exit_of, expect_errno, in_child, read, same, value, wait_until, write)
+from harness import BINARY
+from plain import contains, errno_name, errno_of, exit_of, expect_errno, in_child, read, same, value, wait_until, write
 from users import ALICE, BOB, DENIED, as_alice, as_bob, claim, fork_as, main_for_users, user_mount
 
 ROUNDS = 12
@@ -30,10 +32,83 @@ def a_set_user_id_program_gives_no_rights_away(mp):
     """no_new_privs: for every user but the mount's own."""
     program = mp.base + '/id'
     shutil.copy('/usr/bin/id', program)
-    os.chmod(program, 0o4755)
-    same(read(as_alice(lambda: mp.run('hers', program, '-u')) + '/stdout'), f'{ALICE}\n')
-    same(read(mp.run('chosen', program, '-u', user=str(ALICE)) + '/stdout'), f'{ALICE}\n')
-    same(read(mp.run('roots', program, '-u') + '/stdout'), '0\n')
+    os.chmod(program, 0o6755)
+    for which in ('-u', '-g'):
+        same(read(as_alice(lambda: mp.run('hers' + which, program, which)) + '/stdout'), f'{ALICE}\n')
+        same(read(mp.run('chosen' + which, program, which, user=str(ALICE)) + '/stdout'), f'{ALICE}\n')
+        same(read(mp.run('roots' + which, program, which) + '/stdout'), '0\n')
+
+
+@claim
+def every_run_is_its_users_and_gains_nothing_whoever_begins_it(mp):
+    """no_new_privs, user and groups are the same in the runs that follow, and when another server begins them."""
+    log = mp.base + '/runs'
+    with open(log, 'w') as file:
+        os.chmod(file.fileno(), 0o666)
+    script = f'{{ grep -h NoNewPrivs /proc/self/status; id -u; id -g; }} | tr -d "\\n" >> {log}; echo >> {log}; [ $(wc -l < {log}) -ge 4 ]'
+    path = as_alice(lambda: mp.start('again', 'sh', ['-c', script], restart='on-failure'))
+    for _ in range(2):
+        mp.kill_server()
+        read(mp('version'))
+    write(path + '/ctl', 'join')
+    same(open(log).read().split('\n'), [f'NoNewPrivs:\t1{ALICE}{ALICE}'] * 4 + [''])
+
+
+@claim
+def what_was_opened_before_a_name_was_made_anew_leads_to_nobody_else(mp):
+    """A process id is never used again: an old descriptor, directory or cwd is not the next user's directory of that name."""
+    path = mp('x')
+    ways = {'stdout': os.O_RDONLY, 'env': os.O_RDONLY, 'error': os.O_RDONLY, 'result': os.O_RDONLY, 'exitcode': os.O_RDONLY,
+            'run': os.O_RDWR, 'target': os.O_RDWR, 'stdin': os.O_RDWR, 'ctl': os.O_WRONLY}
+    ready, told = os.pipe()
+    go, start = os.pipe()
+
+    def hold():
+        os.mkdir(path)
+        files = {file: os.open(f'{path}/{file}', way) for file, way in ways.items()}
+        os.chdir(path)
+        os.rmdir(path)
+        os.write(told, b'x')
+        os.read(go, 1)
+        reads = {errno_of(os.pread, fd, 100, 0) for file, fd in files.items() if ways[file] != os.O_WRONLY}
+        writes = {errno_of(os.write, fd, b'kill') for file, fd in files.items() if ways[file] != os.O_RDONLY}
+        paths = {errno_of(os.open, file, way) for file, way in ways.items()}
+        return (reads, writes, paths) != ({errno.ESTALE}, {errno.ESTALE}, {errno.ENOENT})
+    pid = fork_as(ALICE, hold)
+    os.read(ready, 1)
+    as_bob(lambda: mp.start('x', 'sh', ['-c', 'echo secret; exec sleep 1000'], env='A=secret', stdin='secret'))
+    os.write(start, b'x')
+    same(exit_of(pid), 0)
+    same((value(path + '/state'), value(path + '/target'), read(path + '/run'), read(path + '/stdin')), ('running', 'sh', '', 'secret'))
+    for descriptor in (ready, told, go, start):
+        os.close(descriptor)
+
+
+@claim
+def who_only_says_that_it_is_inside_is_nobodys_child(mp):
+    """$PROCFS_MP_ID of another user's process makes nobody its child, nor lets write its result."""
+    hers = as_alice(lambda: mp.start('hers', 'sleep', '1000', daemon='1'))
+    number = next(line for line in open(f"/proc/{value(hers + '/pid')}/environ").read().split('\0') if line.startswith('PROCFS_MP_ID='))
+    script = f'{number} setsid setsid -f sh -c "mkdir {mp.path}/made; echo x > {hers}/result; ls {mp.path}/self; echo done" 2>&1 & wait'
+    liar = as_bob(lambda: mp.start('liar', '/bin/sh', ['-c', script]))
+    wait_until(lambda: 'done' in as_bob(lambda: read(liar + '/stdout')))
+    same((os.stat(mp('made')).st_uid, value(mp('made', 'daemon')), os.listdir(hers + '/children')), (BOB, '0', []))
+    same(read(hers + '/result'), '')
+    contains(as_bob(lambda: read(liar + '/stdout')), 'Permission denied', 'No such file')
+
+
+@claim
+def a_mount_is_its_own_users_to_upgrade(mp):
+    """--upgrade: only the mount's own user and the superuser may do it."""
+    program = shutil.copy(BINARY, mp.base + '/program')
+    before = read(mp('version'))
+
+    def upgrade():
+        done = subprocess.run([program, '--upgrade', mp.path], capture_output=True, text=True)
+        return [done.returncode, done.stderr]
+    status, sentence = as_alice(upgrade)
+    same((status, read(mp('version'))), (1, before))
+    contains(sentence, "is another user's mount")
 
 
 @claim
@@ -71,6 +146,35 @@ def cwd_and_redirections_lead_nowhere_that_their_user_may_not_go(mp):
     same((os.listdir(place), open(place + '/file').read()), (['file'], 'secret'))
     expect_errno(errno.EPERM, lambda: as_alice(lambda: os.symlink('/etc/passwd', mp('link'))))
     expect_errno(DENIED, lambda: as_bob(lambda: os.rename(path, mp('mine'))))
+
+
+@claim
+def what_the_keeper_has_open_is_nobodys_to_open(mp):
+    """A child gets no descriptor of ours, also not by a path that it opens before its program begins."""
+    his = as_bob(lambda: mp.start('his', 'sh', ['-c', 'echo mine; exec sleep 1000']))
+    wait_until(lambda: as_bob(lambda: read(his + '/stdout')) == 'mine\n')
+    numbers = [int(number) for number in os.listdir(f'/proc/{mp.keeper}/fd') if int(number) > 2]
+    assert len(numbers) > 4, numbers
+
+    def attempt(number, file):
+        path = mp.make(f'{file}{number}', **{'target': 'echo', 'args': 'forged', file: f'/proc/self/fd/{number}'})
+        code = errno_of(write, path + '/ctl', 'start')
+        os.rmdir(path)
+        return errno_name(code)
+    files = ('stdout_to', 'stderr_to', 'cwd', 'target')
+    for user in (as_alice, in_child):
+        same(user(lambda: [attempt(number, file) for number in numbers for file in files]), ['ENOENT'] * len(numbers) * len(files))
+    same(as_bob(lambda: read(his + '/stdout')), 'mine\n')
+
+
+@claim
+def a_program_reads_its_input_anew_and_cannot_change_it(mp):
+    """stdin is its owner's value: not the program's to write, who may be another user, and could keep there what counts for nobody."""
+    script = 'cat /dev/stdin; echo more 2>&- >> /dev/stdin || echo refused; cat'
+    paths = [as_alice(lambda: mp.run('hers', 'sh', ['-c', script], stdin='first\n')),
+             mp.run('chosen', 'sh', ['-c', script], stdin='first\n', user=str(ALICE))]
+    for path in paths:
+        same((read(path + '/stdout'), read(path + '/stdin')), ('first\nrefused\nfirst\n', 'first\n'))
 
 
 @claim

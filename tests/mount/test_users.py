@@ -17,7 +17,7 @@ from plain import (contains, errno_name, errno_of, exit_of, expect_errno, fork, 
 from users import ALICE, BOB, DENIED, GROUP, NOBODYS, as_alice, as_bob, claim, main_for_users, user_mount
 
 CAP_SYS_NICE, CAP_SYS_RESOURCE = 23, 24
-SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'error', 'result')
+SECRET = ('authkey', 'env', 'stdin', 'stdout', 'stderr', 'output', 'error', 'result')
 PUBLIC = ('pid', 'ppid', 'alive', 'exitcode', 'state', 'status', 'wait', 'target', 'args', 'name', 'daemon')
 WRITABLE = ('target', 'args', 'kwargs', 'name', 'daemon', 'authkey', 'run', 'env', 'cwd', 'umask', 'ctl', 'stdin',
             'user', 'nice', 'limits', 'stop_signal', 'stop_timeout', 'timeout')
