@@ -45,10 +45,16 @@ int manager_hold(struct manager *manager, const struct process *process, enum ho
 
 /* ---- letting go ---- */
 
+/* A run's input was let go of at its end: what is held now is the next run's, which the write that reset may have started. */
+static bool is_part(enum hold_part part, enum holding_kind kind)
+{
+	return part == HOLD_ALL || kind == HOLDING_STDOUT || kind == HOLDING_STDERR || kind == HOLDING_RESULT;
+}
+
 static void drop(struct manager *manager, const struct hold_drop *what)
 {
 	for (enum holding_kind kind = 0; kind < HOLDING_KINDS; kind++)
-		if (what->part == HOLD_ALL || kind != HOLDING_STDIN_FILE)
+		if (is_part(what->part, kind))
 			holdings_drop(manager->config.holdings, what->id, kind);
 }
 

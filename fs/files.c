@@ -191,8 +191,10 @@ int row_store(const struct row *row, const struct view *view, const char *bytes,
 		error = row->store(view, bytes, size);
 	if (error == -ENOMEM)
 		refuse(view->caller->why, ENOMEM, "out of memory");
-	if (!error && process)
+	if (!error && process) {
+		process_touch(process);
 		share_recount(process);
+	}
 	return error;
 }
 

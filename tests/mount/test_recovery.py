@@ -184,6 +184,23 @@ def what_one_write_has_reset_configured_and_started_is_what_runs_next(mp):
 
 
 @claim
+def a_value_is_kept_before_anything_else_is_written(mp):
+    """Nothing that was answered is forgotten: neither what a `>` alone has emptied, nor what a write has set before its join."""
+    path = mp.make('emptied', 'true', 'a b', env='A=1\n', run='exit 3\n')
+    for file in ('target', 'args', 'env', 'run'):
+        os.close(os.open(f'{path}/{file}', os.O_WRONLY | os.O_TRUNC))
+        mp.kill_server()
+        same(read(f'{path}/{file}'), '', f'{file} after > and a kill')
+    path, go = start_waiting(mp, 'joined')
+    join, = blocked(mp, (write, path + '/ctl', 'name Ann\nauthkey ' + 64 * 'a' + '\nstop_timeout 5\njoin'))
+    wait_until(lambda: value(path + '/stop_timeout') == '5')
+    mp.kill_server()
+    same([value(f'{path}/{file}') for file in ('name', 'authkey', 'stop_timeout')], ['Ann', 64 * 'a', '5'])
+    touch(go)
+    join.result()
+
+
+@claim
 def numbers_go_on(mp):
     """Numbering is as before: N counts every construction and is never used again."""
     def clone():
@@ -282,6 +299,7 @@ def a_script_goes_on_at_the_line_it_was_at(mp):
     log = mp.base + '/script-log'
     other = mp.make('other', 'sh', ['-c', f'echo run >> {log}; until [ -e {go} ]; do sleep 0.01; done'])
     writer, = blocked(mp, (write, other + '/ctl', 'name before\nstart\njoin\nreset\nname after\n'))
+    wait_until(lambda: value(other + '/state') == 'running')
     mp.kill_server()
     same((value(other + '/name'), value(other + '/state')), ('before', 'running'))
     touch(go)

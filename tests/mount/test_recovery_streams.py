@@ -64,6 +64,22 @@ def output_beyond_output_max_keeps_its_newest_bytes(mp):
 
 
 @claim
+def the_streams_of_a_run_that_followed_a_reset_in_one_write_go_on(mp):
+    """reset begins anew: what is let go of is the last run's, also when the next was started by the same write."""
+    path = mp.make('p', 'cat', stdin_open='1')
+    write(path + '/stdin', 'first\n')
+    write(path + '/ctl', 'start\neof\njoin')
+    for word in ('second', 'third'):
+        write(path + '/ctl', 'reset\nstart')
+        mp.kill_server()
+        write(path + '/stdin', f'{word}\n')
+        wait_until(lambda: read(path + '/stdout') == f'first\n{word}\n', what='what was written after the kill')
+        mp.kill_server()
+        write(path + '/ctl', 'eof\njoin')
+        same((value(path + '/exitcode'), read(path + '/stdout')), ('0', f'first\n{word}\n'))
+
+
+@claim
 def input_goes_on(mp):
     """stdin_open: what was written before the start, before and after the kill arrives in order, and then the end."""
     path = mp.make('p', 'cat', stdin_open='1')

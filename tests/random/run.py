@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""run.py [--seed N] [--steps M] [--seconds S] [--without WHAT]...: random operations by several clients against a model.
+"""run.py [--seed N] [--steps M] [--seconds S] [--kills WEIGHT] [--without WHAT]...: random operations by several clients
+against a model.
 
-Two users are among the clients, when the superuser runs it; the server is killed now and then; clients hold sessions, read and
-write values in pieces, feed programs that run and follow them. --without is without one of these: users, kills, sessions,
-pieces, streams. Without --seed every run is another one; its number is printed and repeats it, but for the moments of the
-kills, which no number holds: what one of them found may need several runs to be found again. With --seed the run goes on for
---steps whatever time it takes. At the first difference the last steps are printed, and it ends with 1.
+Two users are among the clients, when the superuser runs it; the server is killed, as often as its step's weight of about 220
+says; clients hold sessions, read and write values in pieces, feed programs that run and follow them. --without is without one
+of these: users, kills, sessions, pieces, streams. Without --seed every run is another one; its number is printed and repeats
+it, but for the moments of the kills, which no number holds: what one of them found may need several runs to be found again.
+With --seed the run goes on for --steps whatever time it takes. At the first difference the last steps are printed, and it ends
+with 1.
 """
 import argparse
 import os
@@ -23,7 +25,7 @@ from plain import comment, errno_of  # noqa: E402
 from steps import STEPS  # noqa: E402
 import steps_inside  # noqa: E402,F401
 from steps_files import list_root, look_at_all, read_events  # noqa: E402
-from steps_wide import WIDE  # noqa: E402
+from steps_wide import WIDE, kill_server  # noqa: E402
 from users import BOB  # noqa: E402
 from world import World  # noqa: E402
 
@@ -32,10 +34,10 @@ RESENDS = (6, 9)  # from this Linux on nobody who waits is interrupted by a kill
 
 
 class Run:
-    """without: of 'users' and what steps_wide calls WIDE."""
+    """without: of 'users' and what steps_wide calls WIDE. kills: how often, as a step's weight."""
 
-    def __init__(self, seed, steps, seconds=None, without=()):
-        self.seed, self.steps, self.seconds, self.without = seed, steps, seconds, without
+    def __init__(self, seed, steps, seconds=None, without=(), kills=2):
+        self.seed, self.steps, self.seconds, self.without, self.weight = seed, steps, seconds, without, kills
         self.other = BOB if 'users' not in without and os.geteuid() == 0 else 0
         self.done = self.kills = 0
 
@@ -46,7 +48,8 @@ class Run:
         linux = tuple(int(number) for number in re.findall(r'\d+', os.uname().release)[:2])
         without = {*self.without, *([] if linux >= RESENDS else ['kills'])}
         unwanted = [function for what, functions in WIDE.items() if what in without for function in functions]
-        return [(weight, function) for weight, function in STEPS if function not in unwanted]
+        return [(self.weight if function is kill_server else weight, function) for weight, function in STEPS
+                if function not in unwanted]
 
     def go(self, mount):
         generator = random.Random(self.seed)
@@ -83,7 +86,7 @@ class Run:
         return f'{self.done} steps, {self.kills} kills'
 
     def options(self):
-        return ''.join(f' --without {what}' for what in self.without)
+        return f' --kills {self.weight}' + ''.join(f' --without {what}' for what in self.without)
 
     def end(self, world):
         assert world.mount.healthy(), 'the server died'
@@ -107,11 +110,12 @@ def main():
     parser.add_argument('--seed', type=int)
     parser.add_argument('--steps', type=int, default=3000)
     parser.add_argument('--seconds', type=float)
+    parser.add_argument('--kills', type=int, default=2)
     parser.add_argument('--without', action='append', choices=('users', *WIDE), default=[])
     chosen = parser.parse_args()
     seed = int.from_bytes(os.urandom(4), 'big') if chosen.seed is None else chosen.seed
     errno_of(need_fusectl)
-    run = Run(seed, chosen.steps, chosen.seconds, chosen.without)
+    run = Run(seed, chosen.steps, chosen.seconds, chosen.without, chosen.kills)
     try:
         with run.mount() as mount:
             run.go(mount)

@@ -20,6 +20,9 @@ from plain import comment  # noqa: E402
 SEEDS = {122: (120, ['users', *WIDE]), 126: (220, ['users', *WIDE]), 13: (3970, [])}
 
 
+OFTEN = 25  # how often the server is killed, as a step's weight
+
+
 def go(seed, steps, *more):
     run = Run(seed, steps, *more)
     try:
@@ -34,7 +37,13 @@ def go(seed, steps, *more):
 @claim(timeout=90)
 def random_operations_by_several_clients_are_answered_as_the_manual_says():
     """All of procfs-mp(1): another run each time."""
-    go(int.from_bytes(os.urandom(4), 'big'), 4000, 12)
+    go(int.from_bytes(os.urandom(4), 'big'), 4000, 8)
+
+
+@claim(timeout=90)
+def random_operations_on_servers_that_die_all_the_time_are_answered_so_too():
+    """A server that is killed loses nothing."""
+    go(int.from_bytes(os.urandom(4), 'big'), 4000, 8, (), OFTEN)
 
 
 @claim
