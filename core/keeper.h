@@ -39,7 +39,6 @@ struct keeper {
 	int socket_fd;  /* the keeper's end, CLOEXEC. The server's end must not be open here: that it is closed
 	                 * everywhere is how the launchers know that the server is gone, and the other way round */
 	pid_t server;   /* its child */
-	const char *badness; /* what its children get back: see core/badness.h */
 	const struct launch_spec *command; /* run at once as entry PTABLE_COMMAND, or NULL */
 	struct holdings *holdings; /* NULL: nothing is held */
 	unsigned patience_ms; /* in which a server has to be ready after the one before died; 0: a minute */

@@ -79,7 +79,6 @@ struct launch_spec {
 	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null; stay the caller's */
 	int held_fds[2]; /* not for the child: what the keeper is to hold of its stdout and stderr (core/holdings); 0: none */
 	struct launch_output outputs[2]; /* stdout, stderr; never both to the other */
-	const char *badness;    /* for badness_restore(); NULL: it stays as it is */
 	pid_t inherit_pid;      /* of the program that INHERITED is about */
 	const struct launch_origin *origin; /* NULL: nothing */
 	uint64_t mount_device;  /* nothing is inherited that lies there: -EINVAL; 0: none */
