@@ -17,7 +17,7 @@ from plain import comment  # noqa: E402
 
 # What they found, and were without: 122, 126 a sentence of two lines; 13 a configuration that a new server did not know, since
 # one write had reset, configured and started it.
-SEEDS = {122: (120, ['users', *WIDE]), 126: (220, ['users', *WIDE]), 13: (3970, [])}
+SEEDS = {122: (120, ['users', *WIDE]), 126: (220, ['users', *WIDE]), 13: (3970, ['lives'])}
 
 
 OFTEN = 25  # how often the server is killed, as a step's weight

@@ -292,7 +292,7 @@ class World:
         self.collect()
         if actor and process.state != 'running':
             actor.drain()
-        if process.state == 'ended':
+        if process.state == 'ended' and not process.removed:
             self.expect(read(self.path(process.directory, 'alive')), '0\n', f'alive of {process.directory} after its end')
 
     def in_flight(self, process):
