@@ -1,6 +1,7 @@
 """procfs-mp(1) as a small machine: what each operation must answer, and what is the case afterwards.
 
-Knows no files and no clients; of users it knows who asks: 0 is the superuser, whose mount it is. Whatever takes its time (an end, a next run) is told to it once it is known to have happened.
+Knows no files and no clients; of users it knows who asks: 0 is the superuser, whose mount it is. Whatever takes its time (an
+end, a next run) is told to it once it is known to have happened.
 """
 import errno
 import signal

@@ -68,7 +68,8 @@ def live_twice(world):
         return
     lines = ['reset'] * (process.state == 'ended') + ['restart no']
     for number in range(2):
-        lines += ['reset'] * number + [f'target {random.choice(["true", "false"])}', f'umask {random.choice(["0077", "22"])}', 'start', 'join']
+        target, umask = random.choice(['true', 'false']), random.choice(['0077', '22'])
+        lines += ['reset'] * number + [f'target {target}', f'umask {umask}', 'start', 'join']
     write_script(world, client, process, text='\n'.join(lines + random.choice([[], ['reset'], ['close']])))
 
 
