@@ -334,7 +334,7 @@ static int child_place_streams(const struct launch_spec *spec)
 	return 0;
 }
 
-/* Nothing else of the caller's is left when the first path is opened: as /proc/self/fd/N it would be this user's to open. */
+/* Nothing else of the caller's is left when it becomes another user, whose it would be to open as /proc/self/fd/N. */
 static int child_take_streams(const struct launch_child *child)
 {
 	int error = child->spec->flags & LAUNCH_FOREGROUND ? 0 : child_place_streams(child->spec);
@@ -396,9 +396,9 @@ static int child_main(void *argument)
 	} steps[] = {
 		{ LAUNCH_STEP_CGROUP, child_enter_cgroups },
 		{ LAUNCH_STEP_LIMITS, child_raise },
+		{ LAUNCH_STEP_STREAMS, child_take_streams },
 		{ LAUNCH_STEP_USER, child_become_user },
 		{ LAUNCH_STEP_USER, child_end_with_parent },
-		{ LAUNCH_STEP_STREAMS, child_take_streams },
 		{ LAUNCH_STEP_CWD, child_enter_directory },
 		{ LAUNCH_STEP_STDOUT, child_open_stdout },
 		{ LAUNCH_STEP_STDERR, child_open_stderr },

@@ -96,7 +96,8 @@ struct launch_spec {
  * The child is cloned with exit signal 0: until its exec, which sets SIGCHLD (clone(2), de_thread() in
  * fs/exec.c), only a wait with __WCLONE sees it, so a failed launch is reaped here and nowhere else.
  *
- * The child: its own session, cwd and umask; the streams as descriptors 0 to 2 and no other; no signal blocked.
+ * The child: its own session, cwd and umask; the streams as descriptors 0 to 2 and no other, from before it becomes its user
+ * and opens a path; no signal blocked.
  * SIGPIPE, SIGHUP, SIGINT and SIGQUIT are at their default, in the main command SIGPIPE only (so nohup(1) reaches
  * it); what else the caller ignores stays ignored, and keeper_prepare() sees that it is nothing.
  *

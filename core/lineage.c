@@ -121,7 +121,10 @@ int manager_find_inside(struct manager *manager, const struct caller *caller, st
 struct process *manager_inside(struct manager *manager, const struct caller *caller, struct session **session)
 {
 	struct process *process;
-	return manager_find_inside(manager, caller, &process, session) ? NULL : process;
+	struct refusal why;
+	struct caller asked = *caller;
+	asked.why = &why;
+	return manager_find_inside(manager, &asked, &process, session) ? NULL : process;
 }
 
 void lineage_adopt(struct manager *manager, struct process *process, struct process *parent, struct session *session)

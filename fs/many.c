@@ -84,10 +84,9 @@ static int check_state(const struct view *view, const struct step *step, const s
 
 static int check_all(const struct view *view, const struct step *step, const struct process_ids *ids)
 {
-	struct process *inside = NULL;
-	int lack = step->verb->many == MANY_TO_JOIN ? manager_find_inside(view->manager, view->caller, &inside, NULL) : 0;
-	if (lack)
-		return lack;
+	const struct process *inside = NULL;
+	if (step->verb->many == MANY_TO_JOIN)
+		inside = manager_inside(view->manager, view->caller, NULL);
 	for (size_t i = 0; i < ids->count; i++) {
 		struct refusal why = { .sentence = "" };
 		struct caller caller = *view->caller;

@@ -3,7 +3,8 @@
  *
  * A node id says which process (0: the root), which row of the table, and for control files a serial number, so
  * that each LOOKUP of one gives another inode to the kernel: a write that waits holds the lock of its own
- * inode only. A process's id is never used again, so an old node can't mean a newer process; nor is a lock's.
+ * inode only. A secret has one serial for those who may not read it (fs/tree). A process's id is never used again, so
+ * an old node can't mean a newer process; nor is a lock's.
  * Pure. Must not know: rows' names.
  */
 #ifndef PROCFS_MP_NODE_H

@@ -215,5 +215,8 @@ int serving_main(char *const *argv)
 	status = error ? revival_status(error) : map_and_serve(&handover, messenger);
 	messenger_destroy(messenger);
 	handover_finish(&handover);
+	/* Half of what is needed was made, and the end of the process gives it back. */
+	if (status == REVIVAL_LACKS)
+		_exit(status);
 	return status;
 }

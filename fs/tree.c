@@ -106,6 +106,24 @@ static bool is_shared(const struct server *server)
 	return server->config.allow_other;
 }
 
+/* In a mount that others see a secret has an inode of its own for them: the kernel tells whoever asks it, and not us, what size the
+ * inode had last (statx(2), AT_STATX_DONT_SYNC). Files that are new at each look-up have one of their own anyway. */
+enum { STRANGERS = 1 };
+
+static bool has_two_inodes(const struct target *target)
+{
+	return is_shared(target->server) && target->process && target->row &&
+	       (target->row->flags & (ROW_SECRET | ROW_FRESH)) == ROW_SECRET;
+}
+
+/* How much there is of a secret is a part of it. */
+static bool hides_size(const struct target *target)
+{
+	if (!(target->row->flags & ROW_SECRET))
+		return false;
+	return !manager_may(target->process, &target->caller) || (has_two_inodes(target) && target->node.serial == STRANGERS);
+}
+
 int target_stat(struct target *target, struct stat *out)
 {
 	const struct server *server = target->server;
@@ -138,8 +156,7 @@ int target_stat(struct target *target, struct stat *out)
 		out->st_size = (off_t)strlen(target->process->directory) + 6;
 	if (!target->row || target->row->kind == ROW_DIRECTORY)
 		return 0;
-	/* How much there is of a secret is a part of it. */
-	if ((target->row->flags & ROW_SECRET) && !manager_may(target->process, &target->caller))
+	if (hides_size(target))
 		return 0;
 	if (target->row->captured)
 		follow_time(target->process, target->row, &out->st_mtim);
@@ -190,7 +207,9 @@ void tree_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, int w
 static double entry_timeout(const struct target *target)
 {
 	const struct row *row = target->row;
-	if (target->node.row == NODE_CHILD_LINK || (row && (row->kind == ROW_LINK || (row->flags & (ROW_CONTROL | ROW_FRESH)))))
+	if (target->node.row == NODE_CHILD_LINK || has_two_inodes(target))
+		return NOT_AT_ALL;
+	if (row && (row->kind == ROW_LINK || (row->flags & (ROW_CONTROL | ROW_FRESH))))
 		return NOT_AT_ALL;
 	return row || target->server->has_epochs ? FOR_EVER : NOT_AT_ALL;
 }
@@ -214,6 +233,8 @@ static void reply_entry(fuse_req_t request, struct target *target)
 	bool control = target->row && (target->row->flags & (ROW_CONTROL | ROW_FRESH));
 	if (control)
 		choose_serial(target);
+	else if (has_two_inodes(target))
+		target->node.serial = manager_may(target->process, &target->caller) ? 0 : STRANGERS;
 	entry.ino = node_encode(target->node);
 	entry.entry_timeout = entry_timeout(target);
 	entry.attr_timeout = changes(target) ? cache_attributes(target, false) : FOR_EVER;

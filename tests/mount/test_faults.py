@@ -70,12 +70,17 @@ def without_descriptors_of_the_server_a_start_is_emfile_and_nothing_is_lost(mp):
 def what_runs_can_be_ended_and_waited_for_without_descriptors(mp):
     """An end is told, also where nothing can be opened."""
     path = mp.start('p', 'sleep', '1000')
-    join = Background(write, path + '/ctl', 'join')
+    control = os.open(path + '/ctl', os.O_WRONLY)
+    before = mp.idle()
+    join = Background(os.write, control, b'join')
+    wait_until(lambda: mp.pending() > before, what='a join')
+    read(mp('version'))  # who asked before is known now
     with Limit(mp.server, resource.RLIMIT_NOFILE, 1), Limit(mp.keeper, resource.RLIMIT_NOFILE, 1):
         os.kill(int(value(path + '/pid')), signal.SIGTERM)
         join.result()
         same((value(path + '/exitcode'), value(path + '/wait')), ('-15', '-15'))
         os.rmdir(path)
+    os.close(control)
 
 
 @claim

@@ -236,7 +236,7 @@ def servers_that_fail_before_they_are_ready_end_the_mount():
 
         def end():
             while mp.process.poll() is None:
-                for server in servers_at_once(mp.keeper):
+                for server in filter(mp.is_server, servers_at_once(mp.keeper)):
                     errno_of(os.kill, server, signal.SIGABRT)
         ends_with_its_server(mp, end, 'was killed by signal 6', GAVE_UP)
 

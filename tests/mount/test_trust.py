@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """Nobody in: what one user tries against another's processes, each by another way. README.md says who is trusted with what."""
+import ctypes
 import errno
 import os
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 
-from harness import BINARY
+from harness import BINARY, LIBC, Skip
 from plain import contains, errno_name, errno_of, exit_of, expect_errno, in_child, read, same, value, wait_until, write
 from users import ALICE, BOB, DENIED, as_alice, as_bob, claim, fork_as, main_for_users, user_mount
 
 ROUNDS = 12
+AT_EMPTY_PATH, AT_STATX_DONT_SYNC, STATX_SIZE = 0x1000, 0x4000, 0x200
 
 
 @claim
@@ -95,6 +98,48 @@ def who_only_says_that_it_is_inside_is_nobodys_child(mp):
     same((os.stat(mp('made')).st_uid, value(mp('made', 'daemon')), os.listdir(hers + '/children')), (BOB, '0', []))
     same(read(hers + '/result'), '')
     contains(as_bob(lambda: read(liar + '/stdout')), 'Permission denied', 'No such file')
+
+
+def size_that_the_kernel_remembers(descriptor):
+    """By statx(2) with AT_STATX_DONT_SYNC, which asks no server; None: there is no such call here."""
+    number = {'x86_64': 332, 'aarch64': 291}.get(os.uname().machine)
+    found = ctypes.create_string_buffer(256)
+    if number is None or LIBC.syscall(number, descriptor, b'', AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE, found):
+        return None
+    return struct.unpack_from('Q', found, 40)[0]
+
+
+@claim
+def what_the_kernel_remembers_of_a_secrets_size_is_its_owners_too(mp):
+    """The size of a secret is a part of it, also for who asks the kernel alone."""
+    path = as_alice(lambda: mp.run('sized', 'sh', ['-c', 'echo something; echo wrong >&2; echo r > $PROCFS_MP/self/result'],
+                                   env='SECRET=1', stdin='input'))
+    files = ('env', 'stdin', 'stdout', 'stderr', 'output', 'result', 'authkey')
+    as_alice(lambda: [os.stat(f'{path}/{file}').st_size for file in files])
+    ready, told = os.pipe()
+    go, start = os.pipe()
+
+    def hold():
+        descriptors = [os.open(f'{path}/{file}', os.O_PATH) for file in files]
+        if size_that_the_kernel_remembers(descriptors[0]) is None:
+            os.write(told, b'n')
+            return 77
+        os.write(told, b'y')
+        os.read(go, 1)
+        return any(size_that_the_kernel_remembers(fd) for fd in descriptors)
+    pid = fork_as(BOB, hold)
+    if os.read(ready, 1) == b'n':
+        exit_of(pid)
+        raise Skip('no statx(2)')
+    sizes = as_alice(lambda: [os.stat(f'{path}/{file}').st_size for file in files])
+    same([size > 0 for size in sizes], [True] * len(files), f'{dict(zip(files, sizes))}')
+    held = [f'/proc/{pid}/fd/{number}' for number in os.listdir(f'/proc/{pid}/fd')]
+    same([os.stat(one).st_size for one in held if os.readlink(one).startswith((f'{path}/env', f'{path}/stdout'))], [0, 0])
+    os.write(start, b'x')
+    same(exit_of(pid), 0)
+    same(as_alice(lambda: [os.stat(f'{path}/{file}').st_size for file in files]), sizes)
+    for descriptor in (ready, told, go, start):
+        os.close(descriptor)
 
 
 @claim
