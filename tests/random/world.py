@@ -235,7 +235,7 @@ class World:
                 self.model.scripts.remove(script)
                 answered.append(getattr(script, 'process', None))
         for process in filter(None, answered):
-            if answered.count(process) > 1:
+            if answered.count(process) > 1 or process.felled:
                 process.error = UNSURE
         fated = any(one.fate is not None for one in self.model.processes.values())
         for waiting in list(self.waiting):
