@@ -1,6 +1,7 @@
 """procfs-mp(1) as a small machine: what each operation must answer, and what is the case afterwards.
 
-Knows no files and no clients; of users it knows who asks: 0 is the superuser, whose mount it is. Whatever takes its time (an end, a next run) is told to it once it is known to have happened.
+Knows no files and no clients; of users it knows who asks: 0 is the superuser, whose mount it is. Whatever takes its time (an
+end, a next run) is told to it once it is known to have happened.
 """
 import errno
 import signal
@@ -36,6 +37,7 @@ class Process:
         self.actor = None      # the channel of the program that does what it is told
         self.channels = []     # how it does what it is told, and what its files then hold
         self.paused = self.ignores_term = self.stop_wanted = False
+        self.felled = False    # its tree was signalled: that may be answered after its end
         self.delayed = None    # the signal that waits until it is continued
         self.interrupts = self.runs = self.serial = 0
         self.stdin = b''
@@ -268,7 +270,7 @@ class Model:
     def begin_run(self, process):
         process.state = 'running'
         process.actor = process.equipped
-        process.paused = process.ignores_term = process.eof = False
+        process.paused = process.ignores_term = process.eof = process.felled = False
         process.fed = []
         process.delayed = None
         process.interrupts = 0
@@ -360,7 +362,7 @@ class Model:
         elif words[0] == 'signal':
             self.signal_one(process, SIGNALS[words[1]])
         else:
-            process.stop_wanted = True
+            process.stop_wanted, process.felled = True, process.felled or words[1:] == ['tree']
             self.signal_one(process, signal.SIGTERM if words[0] == 'terminate' else signal.SIGKILL)
 
     def join(self, process, words, inside):

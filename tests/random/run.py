@@ -4,10 +4,10 @@ against a model.
 
 Two users are among the clients, when the superuser runs it; the server is killed, as often as its step's weight of about 220
 says; clients hold sessions, read and write values in pieces, feed programs that run and follow them. --without is without one
-of these: users, kills, sessions, pieces, streams. Without --seed every run is another one; its number is printed and repeats
-it, but for the moments of the kills, which no number holds: what one of them found may need several runs to be found again.
-With --seed the run goes on for --steps whatever time it takes. At the first difference the last steps are printed, and it ends
-with 1.
+of these: users, kills, sessions, pieces, streams, lives. Without --seed every run is another one; its number is printed and
+repeats it, but for the moments of the kills, which no number holds: what one of them found may need several runs to be found
+again. With --seed the run goes on for --steps whatever time it takes. At the first difference the last steps are printed, and
+it ends with 1.
 """
 import argparse
 import os

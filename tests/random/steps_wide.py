@@ -1,8 +1,8 @@
-"""Steps that a run can be without: the server is killed, and nothing is lost nor any answer other than the model's; clients are main
-processes; what steps_pieces and steps_streams have."""
+"""Steps that a run can be without: the server is killed, and nothing is lost nor any answer other than the model's; clients are
+main processes; one write is two lives; what steps_pieces and steps_streams have."""
 import os
 
-from steps import WRITING, step
+from steps import WRITING, pair, step
 from steps_files import look_at_all
 from steps_pieces import append, read_in_pieces, write_in_pieces
 from steps_streams import end_input, feed, follow_output
@@ -59,5 +59,19 @@ def start_one(world, client, daemon):
     write_script(world, client, process, text='start')
 
 
+@step(6)
+def live_twice(world):
+    """Two runs that end by themselves, in one write, which may also remove the process."""
+    random = world.random
+    client, process = pair(world, 'initial', 'ended')
+    if not process:
+        return
+    lines = ['reset'] * (process.state == 'ended') + ['restart no']
+    for number in range(2):
+        target, umask = random.choice(['true', 'false']), random.choice(['0077', '22'])
+        lines += ['reset'] * number + [f'target {target}', f'umask {umask}', 'start', 'join']
+    write_script(world, client, process, text='\n'.join(lines + random.choice([[], ['reset'], ['close']])))
+
+
 WIDE = {'kills': [kill_server], 'sessions': [hold_session], 'pieces': [write_in_pieces, append, read_in_pieces],
-        'streams': [feed, end_input, follow_output]}
+        'streams': [feed, end_input, follow_output], 'lives': [live_twice]}

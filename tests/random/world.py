@@ -235,7 +235,7 @@ class World:
                 self.model.scripts.remove(script)
                 answered.append(getattr(script, 'process', None))
         for process in filter(None, answered):
-            if answered.count(process) > 1:
+            if answered.count(process) > 1 or process.felled:
                 process.error = UNSURE
         fated = any(one.fate is not None for one in self.model.processes.values())
         for waiting in list(self.waiting):
@@ -292,7 +292,7 @@ class World:
         self.collect()
         if actor and process.state != 'running':
             actor.drain()
-        if process.state == 'ended':
+        if process.state == 'ended' and not process.removed:
             self.expect(read(self.path(process.directory, 'alive')), '0\n', f'alive of {process.directory} after its end')
 
     def in_flight(self, process):
