@@ -1,6 +1,7 @@
 #include "core/holdings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -228,15 +229,27 @@ static int keep(struct holdings *holdings, const struct holding *holding, bool e
 	return 0;
 }
 
+/* Result: the same under another number, when it can be had. */
+static int lift(const struct holdings *holdings, int fd)
+{
+	int high = fd < HOLDINGS_FROM && HOLDINGS_FROM < holdings->limit ? fcntl(fd, F_DUPFD_CLOEXEC, HOLDINGS_FROM) : -1;
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
 static int keep_locked(struct holdings *holdings, const struct holding *holding, bool expected)
 {
+	const struct holding lifted = { holding->id, holding->kind, lift(holdings, holding->fd) };
 	int superseded, error;
 
 	lock(holdings);
-	error = keep(holdings, holding, expected, &superseded);
+	error = keep(holdings, &lifted, expected, &superseded);
 	unlock(holdings);
 	if (error)
-		superseded = holding->fd;
+		superseded = lifted.fd;
 	if (superseded >= 0)
 		close(superseded);
 	return error;

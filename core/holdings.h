@@ -24,7 +24,10 @@ enum holding_kind {
 	HOLDING_KINDS,
 };
 
-enum { HOLDINGS_CAPACITY = 1 << 20 };
+enum {
+	HOLDINGS_CAPACITY = 1 << 20,
+	HOLDINGS_FROM = 1024, /* the least number of what is held, where so many are allowed: below is what others open and close */
+};
 
 /* At most one is held for each id and kind. */
 struct holding {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/clone.h"
+#include "core/launch_child.h"
 
 /*
  * Everything named child_ runs between clone and exec, most often in the memory of its suspended parent:
@@ -31,29 +33,12 @@ enum { LAUNCH_SETGROUPS = SYS_setgroups, LAUNCH_SETRESGID = SYS_setresgid, LAUNC
 
 enum {
 	LAUNCH_STACK = 64 << 10,
-	LAUNCH_FIRST_FD = 3,     /* those below are the streams */
 	LAUNCH_MASK_SIZE = 8,    /* the kernel's sigset_t, in bytes */
 	LAUNCH_EXIT = 127,       /* seen by nobody: the entry says why */
 };
 
 static const uint64_t launch_empty_mask = 0;
 static const uint64_t launch_full_mask = ~(uint64_t)0;
-
-struct launch_child {
-	const struct launch_spec *spec;
-	struct ptable *table;
-	struct ptable_entry *entry;
-	uint32_t index;
-	pid_t parent;
-};
-
-struct launch_dirent {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t size;
-	uint8_t type;
-	char name[];
-};
 
 static int child_check_user(uid_t before, uid_t uid)
 {
@@ -97,6 +82,15 @@ static int child_end_with_parent(const struct launch_child *child)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return -errno;
 	return getppid() == child->parent ? 0 : -ESRCH;
+}
+
+static int child_be_as_bad(const struct launch_child *child)
+{
+	const struct launch_origin *origin = child->spec->origin;
+
+	if (origin && *origin->badness)
+		badness_set(origin->badness);
+	return 0;
 }
 
 static int child_enter_cgroups(const struct launch_child *child)
@@ -176,174 +170,6 @@ static int child_enter_directory(const struct launch_child *child)
 	return 0;
 }
 
-/* "/proc/PID/fd/N" without stdio. */
-static void child_name_descriptor(char *out, pid_t pid, int number)
-{
-	static const char *const parts[] = { "/proc/", "/fd/" };
-	const long numbers[] = { pid, number };
-
-	for (int i = 0; i < 2; i++) {
-		char digits[24];
-		int count = 0;
-		long rest = numbers[i];
-
-		for (const char *at = parts[i]; *at; at++)
-			*out++ = *at;
-		do
-			digits[count++] = (char)('0' + rest % 10);
-		while ((rest /= 10) > 0);
-		while (count > 0)
-			*out++ = digits[--count];
-	}
-	*out = '\0';
-}
-
-/* Where Yama forbids pidfd_getfd, a new description of the same file: not possible for a socket. */
-static int child_reopen(int pid_fd, pid_t pid, int number)
-{
-	char path[80];
-	int fd;
-
-	child_name_descriptor(path, pid, number);
-	fd = open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -EBADF : -errno;
-	/* It lives still, so the number was its own. */
-	if (syscall(SYS_pidfd_send_signal, pid_fd, 0, NULL, 0U) < 0 && errno == ESRCH)
-		return -ESRCH;
-	return fd;
-}
-
-/* The mask is empty and DONT_SYNC set, so that a filesystem is not asked: it may be ours, or hang. */
-static bool child_lies_on(int fd, uint64_t device)
-{
-	struct statx found;
-
-	return device && syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0U, &found) == 0 &&
-	       makedev(found.stx_dev_major, found.stx_dev_minor) == device;
-}
-
-/* With the rights of the user it has become: who wrote `start` may be a program with more than those. */
-static int child_inherit(const struct launch_spec *spec, int pid_fd, int number)
-{
-	int fd = (int)syscall(SYS_pidfd_getfd, pid_fd, number, 0U), flags;
-
-	if (fd < 0 && (errno == EPERM || errno == ENOSYS))
-		fd = child_reopen(pid_fd, spec->inherit_pid, number);
-	else if (fd < 0)
-		fd = -errno;
-	if (fd < 0)
-		return fd;
-	if (child_lies_on(fd, spec->mount_device))
-		return -EINVAL;
-	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY)
-		return -EBADF;
-	return fd;
-}
-
-/* `to` is 1 or 2; for what is inherited it is the pidfd so far. */
-static int child_open_output(const struct launch_child *child, int to)
-{
-	const struct launch_output *output = &child->spec->outputs[to - 1];
-	int fd, error;
-
-	if (output->to == LAUNCH_TO_FILE) {
-		fd = open(output->path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0666);
-		if (fd < 0)
-			return -errno;
-	} else if (output->to == LAUNCH_TO_INHERITED) {
-		fd = child_inherit(child->spec, to, output->number);
-		if (fd < 0)
-			return fd;
-	} else {
-		return 0;
-	}
-	error = dup2(fd, to) < 0 ? -errno : 0;
-	close(fd);
-	return error;
-}
-
-static int child_open_stdout(const struct launch_child *child)
-{
-	return child_open_output(child, 1);
-}
-
-static int child_open_stderr(const struct launch_child *child)
-{
-	return child_open_output(child, 2);
-}
-
-static int child_join_outputs(const struct launch_child *child)
-{
-	for (int fd = 1; fd <= 2; fd++)
-		if (child->spec->outputs[fd - 1].to == LAUNCH_TO_OTHER && dup2(3 - fd, fd) < 0)
-			return -errno;
-	return 0;
-}
-
-/* A duplicate above the streams, so that no dup2 overwrites what a later one needs. */
-static int child_source(int fd)
-{
-	if (fd == -1)
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && fd < LAUNCH_FIRST_FD)
-		fd = fcntl(fd, F_DUPFD_CLOEXEC, LAUNCH_FIRST_FD);
-	return fd;
-}
-
-/* For kernels (and filters) without close_range. procfs lists descriptors by number, so closing those
- * already seen doesn't disturb the listing. */
-static int child_close_listed(void)
-{
-	char buffer[1024] __attribute__((aligned(8)));
-	int directory_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	long size;
-
-	if (directory_fd < 0)
-		return -errno;
-	while ((size = syscall(SYS_getdents64, directory_fd, buffer, sizeof(buffer))) > 0) {
-		for (long at = 0; at < size;) {
-			const struct launch_dirent *entry = (const void *)(buffer + at);
-			int fd = 0;
-
-			for (const char *digit = entry->name; *digit >= '0' && *digit <= '9'; digit++)
-				fd = fd * 10 + (*digit - '0');
-			if (fd >= LAUNCH_FIRST_FD && fd != directory_fd)
-				close(fd);
-			at += entry->size;
-		}
-	}
-	close(directory_fd);
-	return size < 0 ? -errno : 0;
-}
-
-/* Descriptors 0 to 2, for which their own may be opened later. */
-static int child_place_streams(const struct launch_spec *spec)
-{
-	int sources[LAUNCH_FIRST_FD] = { spec->stdin_fd, spec->stdout_fd, spec->stderr_fd };
-
-	for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++) {
-		sources[fd] = child_source(sources[fd]);
-		if (sources[fd] < 0)
-			return -errno;
-	}
-	for (int fd = 0; fd < LAUNCH_FIRST_FD; fd++)
-		if (dup2(sources[fd], fd) < 0)
-			return -errno;
-	return 0;
-}
-
-/* Nothing else of the caller's is left when it becomes another user, whose it would be to open as /proc/self/fd/N. */
-static int child_take_streams(const struct launch_child *child)
-{
-	int error = child->spec->flags & LAUNCH_FOREGROUND ? 0 : child_place_streams(child->spec);
-
-	if (!error && syscall(SYS_close_range, (unsigned)LAUNCH_FIRST_FD, ~0U, 0U) < 0)
-		error = child_close_listed();
-	return error;
-}
-
 /* The others are at their default (keeper_prepare), or have handlers, which exec resets. */
 static void child_reset_signals(const struct launch_spec *spec)
 {
@@ -394,6 +220,8 @@ static int child_main(void *argument)
 		enum launch_step step;
 		int (*take)(const struct launch_child *child);
 	} steps[] = {
+		{ LAUNCH_STEP_STREAMS, child_part_descriptors },
+		{ LAUNCH_STEP_LIMITS, child_be_as_bad },
 		{ LAUNCH_STEP_CGROUP, child_enter_cgroups },
 		{ LAUNCH_STEP_LIMITS, child_raise },
 		{ LAUNCH_STEP_STREAMS, child_take_streams },
@@ -407,11 +235,8 @@ static int child_main(void *argument)
 		{ LAUNCH_STEP_EXEC, child_exec },
 	};
 	const struct launch_child *child = argument;
-	const struct launch_origin *origin = child->spec->origin;
 
 	ptable_bind_pid(child->table, atomic_load(&child->entry->pid), child->index);
-	if (origin && *origin->badness)
-		badness_set(origin->badness);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		int error = steps[i].take(child);
 
@@ -431,7 +256,7 @@ static pid_t launch_clone(struct launch_child *child)
 	char stack[LAUNCH_STACK] __attribute__((aligned(16)));
 	const struct launch_spec *spec = child->spec;
 	const struct clone_call call = {
-		.flags = CLONE_VFORK | CLONE_PARENT_SETTID | (spec->flags & LAUNCH_AS_USER ? 0 : CLONE_VM),
+		.flags = CLONE_VFORK | CLONE_FILES | CLONE_PARENT_SETTID | (spec->flags & LAUNCH_AS_USER ? 0 : CLONE_VM),
 		.main = child_main,
 		.argument = child,
 		.stack = stack,

@@ -143,12 +143,18 @@ static int open_output(struct process *process, struct launch_spec *spec, int wh
 	return fd < 0 ? fd : 0;
 }
 
-static void settle(struct manager *manager, struct process *process)
+/* Result: how many descriptors are gone. */
+static int settle(struct manager *manager, struct process *process)
 {
+	int gone = 0;
+	bool had[] = { process->output_fd[0] >= 0, process->output_fd[1] >= 0 };
 	capture_settle(process);
 	for (int i = 0; i < 2; i++)
-		if (process->output_fd[i] < 0)
+		if (had[i] && process->output_fd[i] < 0) {
 			holdings_drop(manager->config.holdings, process->id, i ? HOLDING_STDERR : HOLDING_STDOUT);
+			gone++;
+		}
+	return gone;
 }
 
 /* Streams of ended processes that nobody has written to are let go when descriptors become few: looking at each end would
@@ -158,20 +164,17 @@ static void spare_descriptors(struct manager *manager, int newest)
 	struct rlimit limit;
 	if (newest < manager->spare_at || getrlimit(RLIMIT_NOFILE, &limit))
 		return;
-	int many = limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur / 2 : INT_MAX / 2;
+	int many = limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur / 2 : INT_MAX / 2, gone = 0;
 	manager->spare_at = many;
 	if (newest < many)
 		return;
 	struct process *process = NULL;
 	while ((process = manager_after(manager, process ? process->id : 0)))
 		if (process->state == PROCESS_ENDED)
-			settle(manager, process);
-	/* All are needed: looking again at the very next start would find no more. */
-	int lowest = fcntl(newest, F_DUPFD_CLOEXEC, 0);
-	if (lowest >= many)
+			gone += settle(manager, process);
+	/* Nearly all are needed: looking again at the very next start would find no more. */
+	if (gone < many / 16)
 		manager->spare_at = newest + many / 16;
-	if (lowest >= 0)
-		close(lowest);
 }
 
 static int check_descriptors(const struct process *process, struct refusal *why)

@@ -30,12 +30,23 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int new_fd(void)
+static int low_fd(void)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	assert_true(fd > 0);
 	return fd;
+}
+
+/* Where what is held lies, so that it keeps its number; where so many are not allowed it does anyway. */
+static int new_fd(void)
+{
+	int low = low_fd(), high = fcntl(low, F_DUPFD_CLOEXEC, HOLDINGS_FROM);
+
+	if (high < 0)
+		return low;
+	close(low);
+	return high;
 }
 
 static bool is_open(int fd)
@@ -146,11 +157,30 @@ static void settling_forgets_what_was_announced_and_never_came(void **state)
 	assert_int_equal(count(*state), 1);
 }
 
+static void low_numbers_are_left_to_others(void **state)
+{
+	int high = new_fd(), low = low_fd();
+	const struct holding holding = { 7, HOLDING_STDOUT, low };
+	struct holding found;
+	uint32_t cursor = 0;
+
+	close(high);
+	assert_int_equal(holdings_keep(*state, &holding), 0);
+	assert_true(holdings_next(*state, &cursor, &found));
+	assert_true(is_open(found.fd));
+	assert_true(fcntl(found.fd, F_GETFD) & FD_CLOEXEC);
+	if (high < HOLDINGS_FROM)
+		skip(); /* by the limit of this process */
+	assert_true(found.fd >= HOLDINGS_FROM);
+	assert_false(is_open(low));
+}
+
 static void beyond_the_limit_nothing_is_held_and_what_was_stays(void **state)
 {
 	int first = keep(*state, 7, HOLDING_STDOUT);
 	struct holding more = { 7, HOLDING_STDOUT, new_fd() };
 
+	assert_true(more.fd > first);
 	holdings_set_limit(*state, more.fd);
 	assert_int_equal(holdings_keep(*state, &more), -EMFILE);
 	assert_false(is_open(more.fd));
@@ -276,6 +306,7 @@ int main(void)
 		TEST(dropping_all_of_one_leaves_those_of_the_others),
 		TEST(what_was_dropped_before_it_came_is_closed_when_it_comes),
 		TEST(settling_forgets_what_was_announced_and_never_came),
+		TEST(low_numbers_are_left_to_others),
 		TEST(beyond_the_limit_nothing_is_held_and_what_was_stays),
 		TEST(ten_thousand_are_each_found_again),
 		TEST(another_process_that_maps_the_table_drops_what_this_one_holds),

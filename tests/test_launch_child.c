@@ -1,6 +1,8 @@
 /* What a launched program finds: its arguments, directory, session, signals, descriptors and streams. */
 #include "launching.h"
 
+#include "core/holdings.h"
+
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -144,6 +146,30 @@ static void streams_arrive_where_they_belong_in_every_order(void **state)
 	assert_int_equal(in_a_process(*state, try_streams_in_another_order), 0);
 }
 
+/* Above what else is kept, as when very many run. */
+static void streams_that_lie_high_arrive_too(void **state)
+{
+	int fds[2], high, low;
+	char found[64];
+	SPEC(spec, "/bin/sh", "-c", "read x; echo $x; echo /proc/self/fd/*");
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	high = fcntl(fds[1], F_DUPFD_CLOEXEC, HOLDINGS_FROM + 500);
+	low = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+	spec.stdin_fd = fcntl(low, F_DUPFD_CLOEXEC, HOLDINGS_FROM + 100);
+	close(fds[1]);
+	close(low);
+	if (high < 0 || spec.stdin_fd < 0)
+		skip(); /* by the limit of this process */
+	spec.stdout_fd = high;
+	wait_for(launch(*state, &spec, 0));
+	close(high);
+	close(spec.stdin_fd);
+	slurp(fds[0], found, sizeof(found));
+	close(fds[0]);
+	assert_non_null(strstr(found, "test_launch_chi\n/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2"));
+}
+
 static int try_with_no_streams(struct fixture *fixture)
 {
 	int pipe_fds[2], out;
@@ -207,6 +233,7 @@ int main(int argc, char **argv)
 		TEST(the_child_has_three_descriptors_however_many_we_have),
 		TEST(a_kernel_without_close_range_gives_three_descriptors_too),
 		TEST(streams_arrive_where_they_belong_in_every_order),
+		TEST(streams_that_lie_high_arrive_too),
 		TEST(streams_not_given_are_null_even_when_we_have_none),
 		TEST(the_main_command_keeps_our_streams_session_and_nohup),
 	};
