@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ enum {
 	SPARE_MOST = 64,  /* kept for the next ones */
 	LOOK_MS = 20,     /* after a process has ended */
 	LOOK_AGAIN_MS = 2000, /* whether those it left behind have ended */
+	REMOVED_AT_ONCE = 16, /* of those that are too many to keep: the kernel takes its time, and nobody waits for it */
 	NAMES_TRIED = 1000,
 };
 
@@ -143,10 +145,11 @@ static void part_aloud(struct cgroups *cgroups, struct cgroup_tree *tree)
 		cgroups->on_parted(holder);
 }
 
-static void look(struct cgroups *cgroups, struct cgroup_tree_list *list)
+/* Stops when it has removed as many as `most`. */
+static void look(struct cgroups *cgroups, struct cgroup_tree_list *list, unsigned most)
 {
 	struct cgroup_tree *tree = LIST_FIRST(list), *next;
-	for (; tree; tree = next) {
+	for (unsigned removed = 0; tree && removed < most; tree = next) {
 		char events[256];
 		next = LIST_NEXT(tree, link);
 		LIST_REMOVE(tree, link);
@@ -157,6 +160,7 @@ static void look(struct cgroups *cgroups, struct cgroup_tree_list *list)
 			continue;
 		}
 		part_aloud(cgroups, tree);
+		removed += !is_gone && cgroups->spare_count >= SPARE_MOST;
 		if (is_gone)
 			forget(tree);
 		else
@@ -173,11 +177,13 @@ static void on_look(uv_timer_t *timer)
 		LIST_INIT(&cgroups->lingering);
 		if (LIST_FIRST(&lingering))
 			LIST_FIRST(&lingering)->link.le_prev = &lingering.lh_first;
-		look(cgroups, &lingering);
+		look(cgroups, &lingering, UINT_MAX);
 		cgroups->lingering_due = now + LOOK_AGAIN_MS;
 	}
-	look(cgroups, &cgroups->left);
-	if (!LIST_EMPTY(&cgroups->lingering))
+	look(cgroups, &cgroups->left, REMOVED_AT_ONCE);
+	if (!LIST_EMPTY(&cgroups->left))
+		uv_timer_start(timer, on_look, LOOK_MS, 0);
+	else if (!LIST_EMPTY(&cgroups->lingering))
 		uv_timer_start(timer, on_look, cgroups->lingering_due - now, 0);
 }
 
