@@ -269,7 +269,8 @@ static int index_all(const struct journal *journal, struct entry **index)
 	while (!error && at < end) {
 		const struct record_header *header = (const void *)at;
 		uint64_t left = (uint64_t)(end - at);
-		if (left < sizeof *header || padded(header->size) > left - sizeof *header)
+		/* What was never written is all 0, and may be gigabytes. */
+		if (left < sizeof *header || padded(header->size) > left - sizeof *header || !(header->kind & ~REMOVED))
 			return -EPROTO;
 		error = index_one(index, header);
 		at += sizeof *header + padded(header->size);

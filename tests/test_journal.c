@@ -166,6 +166,30 @@ static void a_replay_ends_with_the_first_refusal(void **state)
 	close(fd);
 }
 
+/* As a torn page or a flipped bit may have it: more is said to count than was ever put. */
+static void what_was_never_written_is_no_record(void **state)
+{
+	(void)state;
+	enum { OF_THE_FIRST_HALF = 16 };
+	uint64_t committed;
+	struct text text = {0};
+	int fd = journal_make();
+	struct journal *journal = open_journal(fd);
+	put(journal, RECORD_USER, 1, "a");
+	journal_commit(journal);
+	journal_close(journal);
+	assert_int_equal(pread(fd, &committed, sizeof committed, OF_THE_FIRST_HALF), sizeof committed);
+	assert_int_equal(committed, 16 + 8);
+	committed += 64;
+	assert_int_equal(pwrite(fd, &committed, sizeof committed, OF_THE_FIRST_HALF), sizeof committed);
+	journal = open_journal(fd);
+	assert_int_equal(journal_replay(journal, write_down, &text), -EPROTO);
+	assert_int_equal(text.size, 0);
+	journal_close(journal);
+	text_finish(&text);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +199,7 @@ int main(void)
 		cmocka_unit_test(a_compaction_that_never_ended_has_changed_nothing),
 		cmocka_unit_test(a_file_that_is_none_is_refused),
 		cmocka_unit_test(a_replay_ends_with_the_first_refusal),
+		cmocka_unit_test(what_was_never_written_is_no_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
