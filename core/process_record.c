@@ -1,6 +1,7 @@
 #include "core/process_record.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -288,8 +289,9 @@ static int take_rest(struct process *process, struct process_ties *ties, struct 
 int process_unpack(uint64_t id, struct record_reader *from, struct process **out, struct process_ties *ties)
 {
 	char *directory = record_copy(from, NULL), *identity = record_copy(from, NULL);
-	struct process *process = directory && identity ? process_create(directory, identity) : NULL;
-	int error = process ? 0 : from->bad ? -EPROTO : -ENOMEM;
+	bool named = directory && identity && strlen(directory) <= NAME_MAX;
+	struct process *process = named ? process_create(directory, identity) : NULL;
+	int error = process ? 0 : named ? -ENOMEM : -EPROTO;
 	free(directory);
 	free(identity);
 	if (error)

@@ -1,5 +1,6 @@
 /* A process that was put into bytes comes back as it was, and no bytes make taking it go wrong. */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -186,6 +187,27 @@ static void bytes_that_end_anywhere_are_refused(void **state)
 	process_destroy(process);
 }
 
+/* mkdir would have refused it; events count on a line's length. */
+static void a_name_that_no_directory_can_have_is_refused(void **state)
+{
+	(void)state;
+	char name[NAME_MAX + 2];
+	struct process_ties ties;
+	for (size_t length = NAME_MAX; length <= NAME_MAX + 1; length++) {
+		struct text rest = {0};
+		memset(name, 'x', length);
+		name[length] = '\0';
+		struct process *process = process_create(name, "1"), *other;
+		process_pack(process, &(struct process_ties){ .parent = 0 }, &rest);
+		process_destroy(process);
+		struct record_reader from = read_all(&rest);
+		assert_int_equal(process_unpack(77, &from, &other, &ties), length > NAME_MAX ? -EPROTO : 0);
+		if (length <= NAME_MAX)
+			process_destroy(other);
+		text_finish(&rest);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +216,7 @@ int main(void)
 		cmocka_unit_test(why_the_last_start_failed_comes_back),
 		cmocka_unit_test(a_new_process_takes_few_bytes),
 		cmocka_unit_test(bytes_that_end_anywhere_are_refused),
+		cmocka_unit_test(a_name_that_no_directory_can_have_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
