@@ -144,7 +144,8 @@ static void copy_in(struct events *events, const char *bytes, size_t size)
 
 static void drop_first(struct events *events)
 {
-	while (byte_at(events, events->first++) != '\n')
+	/* In the memory of a server that died there may be fewer lines than it had said. */
+	while (events->first != events->end && byte_at(events, events->first++) != '\n')
 		continue;
 	events->dropped++;
 }
@@ -285,6 +286,8 @@ size_t events_read(const struct events *events, struct events_reader *reader, ch
 	size_t done = read_note(reader, bytes, size);
 	if (reader->note_at < reader->note_size || reader->at < events->first)
 		return done;
+	if (reader->at > events->end)
+		reader->at = events->end;
 	if (size - done > events->end - reader->at)
 		size = done + (size_t)(events->end - reader->at);
 	copy_out(events, reader->at, bytes + done, size - done);

@@ -296,6 +296,46 @@ static void what_cannot_be_lines_is_refused(void **state)
 	text_finish(&kept);
 }
 
+/* A server has died whose lines were overwritten before it could say so. */
+static void lines_that_are_missing_are_not_looked_for_for_ever(void **state)
+{
+	struct scene *scene = *state;
+	char *memory = calloc(1, events_memory(ROOM));
+	struct events_reader reader;
+	struct text kept = {0};
+	char bytes[ROOM];
+
+	assert_non_null(memory);
+	record_put_number(&kept, 0);
+	record_put_number(&kept, ROOM);
+	record_put_number(&kept, 0);
+	record_put_number(&kept, 9);
+	be_born_again(scene, memory, &kept);
+	add(scene, MANAGER_CREATED, 0);
+	events_begin(scene->events, &reader);
+	size_t size = events_read(scene->events, &reader, bytes, sizeof(bytes));
+	assert_true(size == strcspn(LIFE, "\n") + 1 && !memcmp(bytes, LIFE, size));
+	text_finish(&kept);
+	events_destroy(scene->events);
+	scene->events = NULL;
+	free(memory);
+}
+
+static void a_reader_that_is_said_to_be_behind_the_end_reads_nothing_there_and_then_what_comes(void **state)
+{
+	struct scene *scene = *state;
+	struct events_reader reader = { .at = UINT64_MAX - 7 };
+	char bytes[ROOM];
+
+	add(scene, MANAGER_REMOVED, 9);
+	assert_int_equal(events_read(scene->events, &reader, bytes, sizeof(bytes)), 0);
+	assert_false(events_ready(scene->events, &reader));
+	add(scene, MANAGER_CREATED, 0);
+	assert_true(events_ready(scene->events, &reader));
+	size_t size = events_read(scene->events, &reader, bytes, sizeof(bytes));
+	assert_true(size == strcspn(LIFE, "\n") + 1 && !memcmp(bytes, LIFE, size));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +349,9 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_reader_goes_on_where_it_was_when_it_was_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_lines_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(lines_that_are_missing_are_not_looked_for_for_ever, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_reader_that_is_said_to_be_behind_the_end_reads_nothing_there_and_then_what_comes,
+						set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("events", tests, NULL, NULL);
