@@ -295,12 +295,15 @@ bool many_answer(const struct view *view, const struct step *step, struct text *
 	if (!whom_is_any(step) || !step->chosen)
 		return false;
 	text_finish(out);
-	const char *line = step->names.data, *end;
-	for (size_t i = 0; i < step->chosen->count; i++, line = end) {
+	const struct text *names = &step->names;
+	/* They may come from a journal: there are as many lines as there are. */
+	for (size_t i = 0, at = 0; i < step->chosen->count && at < names->size; i++) {
 		const struct process *process = manager_by_id(view->manager, step->chosen->id[i]);
-		end = strchr(line, '\n') + 1;
+		const char *line = names->data + at, *newline = memchr(line, '\n', names->size - at);
+		size_t length = newline ? (size_t)(newline + 1 - line) : names->size - at;
 		if (!process || process->state == PROCESS_ENDED)
-			text_append(out, line, (size_t)(end - line));
+			text_append(out, line, length);
+		at += length;
 	}
 	return true;
 }

@@ -304,6 +304,33 @@ static void what_is_cut_or_boasts_is_no_resumption(void **state)
 	free(ids);
 }
 
+/* Fewer lines than ids, no last newline, none at all, a NUL. */
+static void names_that_are_missing_are_not_answered(void **state)
+{
+	static const struct { const char *names; size_t size; const char *answer; } CASES[] = {
+		{ "a\nb\n", 4, "a\nb\n" }, { "a\n", 2, "a\n" }, { "a\nb", 3, "a\nb" }, { "", 0, "" }, { "a\0b", 3, "a\0b" },
+	};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct resumption at = { .state = SCRIPT_WAITS_FOR_END, .names_size = CASES[i].size };
+		struct write write = { .view = { world->manager, NULL, &world->caller, false }, .told = TOLD };
+
+		at.names = (char *)(uintptr_t)CASES[i].names;
+		at.chosen = malloc(sizeof *at.chosen + 2 * sizeof *at.chosen->id);
+		*at.chosen = (struct process_ids){ .count = 2 };
+		at.chosen->id[0] = 97; /* gone, both */
+		at.chosen->id[1] = 98;
+		assert_int_equal(script_parse(&write.view, "join any a b", 12, &write.script), 0);
+		script_resume(&write.script, SCRIPT_RESENT, &at);
+		assert_int_equal(script_run(&write.script, &write.view, &write.told.waiter, &write.reached), 0);
+		assert_int_equal(write.reached, SCRIPT_DONE);
+		assert_true(write.script.has_answer && write.script.answer.size == CASES[i].size);
+		assert_true(!CASES[i].size || !memcmp(write.script.answer.data, CASES[i].answer, CASES[i].size));
+		script_finish(&write.script);
+	}
+}
+
 /* Deadlines are of this clock. */
 static void a_loops_time_is_the_clock_that_all_processes_share(void **state)
 {
@@ -328,6 +355,7 @@ int main(void)
 		IN_WORLD(join_any_answers_though_the_end_came_meanwhile_and_an_answer_before_it_is_kept),
 		IN_WORLD(join_any_names_one_that_has_ended_and_gone_meanwhile),
 		cmocka_unit_test(what_is_cut_or_boasts_is_no_resumption),
+		IN_WORLD(names_that_are_missing_are_not_answered),
 		IN_WORLD(a_loops_time_is_the_clock_that_all_processes_share),
 	};
 
