@@ -317,6 +317,18 @@ static int unpack_parts(struct handle *handle, unsigned parts, struct record_rea
 	return error;
 }
 
+/* Reads and writes go by the row: what that says is there must be, and what it has not can't be asked of it. */
+static bool fits_row(const struct handle *handle)
+{
+	const struct row *row = handle->row;
+	return row->kind == ROW_FILE &&
+	       (handle->of_root || handle->process) &&
+	       (!is_writing(handle->flags) || row_is_writable(row)) &&
+	       (!handle->cached || row->flags & (ROW_KEPT | ROW_KEPT_ONCE)) &&
+	       !row->captured == !handle->reader &&
+	       !(row->flags & ROW_EVENTS) == !handle->watching;
+}
+
 int handle_unpack(struct server *server, uint64_t number, struct record_reader *from, struct handle **out)
 {
 	struct handle *handle = calloc(1, sizeof *handle);
@@ -337,7 +349,7 @@ int handle_unpack(struct server *server, uint64_t number, struct record_reader *
 		error = unpack_parts(handle, parts, from);
 	if (!error)
 		error = manager_share(server->manager, handle->uid, &handle->share);
-	if (!error && (from->bad || !number || handle_by_number(server, number)))
+	if (!error && (from->bad || !fits_row(handle) || !number || handle_by_number(server, number)))
 		error = -EPROTO;
 	if (error) {
 		release(handle);

@@ -276,6 +276,44 @@ static void those_who_follow_output_and_events_are_where_they_were(void **state)
 	assert_true(watching->in_line);
 }
 
+/* Result: what a new server says of it. */
+static int offer(struct scene *scene, const struct handle *handle)
+{
+	struct handle *out = NULL;
+	struct text kept = {0};
+
+	handle_pack(handle, &kept);
+	int error = unpack(&scene->new, handle->number, &kept, &out);
+	handle_destroy(out);
+	text_finish(&kept);
+	return error;
+}
+
+/* Each is right but for one thing: the row says what is read and written, and finds it. */
+static void what_does_not_fit_its_row_is_refused(void **state)
+{
+	struct scene *scene = *state;
+	struct handle *handle = open_row(scene, scene->process, "stdout", O_RDONLY);
+
+	assert_int_equal(offer(scene, handle), -EPROTO); /* no place in the output */
+	assert_int_equal(follow_open(handle, scene->process), 0);
+	assert_int_equal(offer(scene, handle), 0);
+	handle->process = 0;
+	assert_int_equal(offer(scene, handle), -EPROTO);
+	handle->process = scene->process->id;
+	handle->flags = O_RDWR;
+	assert_int_equal(offer(scene, handle), -EPROTO);
+	handle->flags = O_RDONLY;
+	handle->cached = true;
+	assert_int_equal(offer(scene, handle), -EPROTO);
+	handle->cached = false;
+	handle->row_index = (unsigned)files_find(false, "children");
+	assert_int_equal(offer(scene, handle), -EPROTO);
+	handle->row_index = (unsigned)files_find(false, "pid");
+	assert_int_equal(offer(scene, handle), -EPROTO); /* what has no output has no place in it */
+	assert_int_equal(offer(scene, open_row(scene, NULL, "events", O_RDONLY)), -EPROTO);
+}
+
 static struct lock *make_lock(struct server *server, uint64_t *id)
 {
 	struct lock *lock = NULL;
@@ -313,7 +351,7 @@ static void a_lock_is_open_again_and_lives_until_its_last_close(void **state)
 static void a_session_is_held_again_and_one_that_is_over_is_not(void **state)
 {
 	struct scene *scene = *state;
-	struct handle *handle = open_row(scene, NULL, "session", O_RDWR), *out;
+	struct handle *handle = open_row(scene, NULL, "session", O_RDONLY), *out;
 	struct text kept = {0};
 
 	assert_int_equal(manager_open_session(scene->world->manager, &scene->world->caller, &handle->session), 0);
@@ -344,6 +382,7 @@ int main(void)
 		IN_SCENE(a_control_file_comes_back_with_every_write_that_waits_in_it),
 		IN_SCENE(what_clone_made_comes_back_with_it),
 		IN_SCENE(those_who_follow_output_and_events_are_where_they_were),
+		IN_SCENE(what_does_not_fit_its_row_is_refused),
 		IN_SCENE(a_lock_is_open_again_and_lives_until_its_last_close),
 		IN_SCENE(a_session_is_held_again_and_one_that_is_over_is_not),
 	};
