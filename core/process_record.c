@@ -171,6 +171,7 @@ static int take_usage(struct process *process, struct record_reader *from)
 static void put_run(struct text *out, const struct process *process, const struct process_ties *ties)
 {
 	record_put_number(out, process->run_count);
+	record_put_number(out, process->resets);
 	record_put_signed(out, process->doomed);
 	record_put_signed(out, process->start_error);
 	record_put_number(out, process->launch.index);
@@ -190,6 +191,7 @@ static void put_run(struct text *out, const struct process *process, const struc
 static void take_run(struct process *process, struct process_ties *ties, struct record_reader *from)
 {
 	process->run_count = (uint32_t)record_number(from);
+	process->resets = (uint32_t)record_number(from);
 	process->doomed = (int)record_signed(from);
 	process->start_error = (int)record_signed(from);
 	process->launch.index = (uint32_t)record_number(from);

@@ -47,6 +47,7 @@ void follow_pack(const struct reader *reader, struct text *out)
 	record_put_number(out, (unsigned)reader->which);
 	record_put_number(out, reader->limit);
 	record_put_signed(out, reader->base);
+	record_put_number(out, reader->resets);
 }
 
 int follow_unpack(struct record_reader *from, struct reader **out)
@@ -59,6 +60,7 @@ int follow_unpack(struct record_reader *from, struct reader **out)
 	reader->which = record_number(from) & 1;
 	reader->limit = record_number(from);
 	reader->base = record_signed(from);
+	reader->resets = (uint32_t)record_number(from);
 	if (from->bad) {
 		free(reader);
 		return -EPROTO;

@@ -80,6 +80,20 @@ def the_streams_of_a_run_that_followed_a_reset_in_one_write_go_on(mp):
 
 
 @claim
+def who_followed_before_a_reset_follows_no_later_run(mp):
+    """reset: output begins anew; for an open from before it is the end, also after the kill."""
+    path = mp.run('p', 'echo', 'hello')
+    before = os.open(path + '/output', os.O_RDONLY)
+    write(path + '/ctl', 'reset')
+    after = os.open(path + '/output', os.O_RDONLY)
+    mp.kill_server()
+    write(path + '/ctl', 'start\njoin')
+    same([os.read(descriptor, 100) for descriptor in (before, after)], [b'', b'hello\n'])
+    for descriptor in (before, after):
+        os.close(descriptor)
+
+
+@claim
 def input_goes_on(mp):
     """stdin_open: what was written before the start, before and after the kill arrives in order, and then the end."""
     path = mp.make('p', 'cat', stdin_open='1')
