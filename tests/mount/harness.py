@@ -18,8 +18,8 @@ import threading
 import time
 import traceback
 
-from plain import (DEADLINE, SLOWNESS, as_bytes, children_of, comment, errno_of, exists, parent_of, read, same, stat_of, vector,
-                   wait_until, write, write_all)
+from plain import (DEADLINE, SLOWNESS, as_bytes, children_of, comment, errno_of, exists, file_in_use, parent_of, read, same,
+                   stat_of, vector, wait_until, write, write_all)
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.path.abspath(os.environ.get('PROCFS_MP_BIN') or os.path.join(TOP, 'build', 'procfs-mp'))
@@ -168,9 +168,18 @@ class Mount:
         return int(open(f'{CONNECTIONS}/{self.minor}/waiting').read())
 
     def idle(self):
-        """Waits until no request is pending (a close is told to the server later): 0, to compare with."""
+        """Waits until no request is pending: a close is told to the server later."""
         wait_until(lambda: self.pending() == 0, what='no pending request')
-        return 0
+
+    def wait_until_held(self, *calls):
+        """Until each (one in the Background, or a child's pid) waits in the kernel in a call about an open file. That as many
+        requests are pending is not enough: one could be the lookup or the open before."""
+        tasks = [call.native_id if isinstance(call, threading.Thread) else call for call in calls]
+
+        def held():
+            return (self.pending() >= len(tasks) and
+                    all(file_in_use(task).startswith(self.path + '/') for task in tasks))
+        wait_until(held, what=f'{len(tasks)} calls that wait')
 
     def healthy(self):
         return self.process.poll() is None and all(exists(pid) for pid in self.servers)

@@ -1,7 +1,7 @@
 """Who waits while the server is killed, and what they wait for."""
 import os
 
-from plain import Background, errno_of, same, wait_until
+from plain import Background, errno_of, same
 
 
 def start_waiting(mp, name, code=7, **files):
@@ -17,9 +17,8 @@ def touch(path):
 
 def blocked(mp, *calls):
     """Each (function, arguments...) in a thread of its own, once all of them wait in the kernel."""
-    before = mp.idle()
     threads = [Background(*call) for call in calls]
-    wait_until(lambda: mp.pending() >= before + len(calls), what=f'{len(calls)} requests that wait')
+    mp.wait_until_held(*threads)
     return threads
 
 

@@ -137,6 +137,20 @@ def exists(pid):
     return os.path.exists(f'/proc/{pid}')
 
 
+class Stopped:
+    """A process that stands still meanwhile."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        wait_until(lambda: stat_of(self.pid)[:1] == [b'T'], what='a stop')
+
+    def __exit__(self, *_):
+        errno_of(os.kill, self.pid, signal.SIGCONT)  # it may have been ended meanwhile
+
+
 class Background(threading.Thread):
     """A call in a thread of its own."""
 
@@ -157,6 +171,15 @@ class Background(threading.Thread):
         if self.error:
             raise self.error
         return self.value
+
+
+def file_in_use(task):
+    """The path of the open file that a thread or process is in a system call about; '' for none (proc(5))."""
+    try:
+        words = open(f'/proc/{task}/syscall').read().split()
+        return os.readlink(f'/proc/{task}/fd/{int(words[1], 16)}') if len(words) > 1 else ''
+    except OSError:
+        return ''
 
 
 def fork(function):

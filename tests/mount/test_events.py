@@ -133,7 +133,7 @@ def a_read_at_the_end_waits_for_the_next_event(mp):
     descriptor = os.open(mp('events'), os.O_RDONLY)
     os.lseek(descriptor, 0, os.SEEK_END)
     waiting = Background(os.read, descriptor, 4096)
-    wait_until(lambda: mp.pending() >= 1)
+    mp.wait_until_held(waiting)
     assert waiting.is_alive()
     os.mkdir(mp('next'))
     same(changes(waiting.result()), [('next', 'created')])
@@ -151,7 +151,7 @@ def a_read_that_waits_is_interrupted_at_once(mp):
         os.lseek(descriptor, 0, os.SEEK_END)
         os.read(descriptor, 4096)
     pid = fork(follow)
-    wait_until(lambda: mp.pending() >= 1)
+    mp.wait_until_held(pid)
     os.kill(pid, signal.SIGKILL)
     same(exit_of(pid), -9)
     mp.idle()
@@ -186,7 +186,7 @@ def shells_read_a_line_at_a_time(mp):
             os.mkdir(mp(f'{shell}-{name}'))
         script = f'while read -r time name what; do [ "$name" = {shell}-two ] && break; done; read -r rest; echo "$name $rest"'
         reader = subprocess.Popen([shell, '-c', script], stdin=open(mp('events')), stdout=subprocess.PIPE, text=True)
-        wait_until(lambda: mp.pending() >= 1)
+        mp.wait_until_held(reader.pid)
         os.mkdir(mp(f'{shell}-three'))
         contains(reader.communicate()[0], f'{shell}-two', f'{shell}-three created')
 
@@ -267,7 +267,7 @@ def a_reader_that_waits_does_not_hold_up_the_end_of_the_mount():
     with Mount() as mp:
         descriptor = os.open(mp('events'), os.O_RDONLY)
         waiting = Background(os.read, descriptor, 4096)
-        wait_until(lambda: mp.pending() >= 1)
+        mp.wait_until_held(waiting)
         mp.end()
         assert errno_of(waiting.result) in (errno.ENODEV, errno.ENOTCONN, errno.ECONNABORTED)
         os.close(descriptor)

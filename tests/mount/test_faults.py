@@ -8,8 +8,8 @@ import subprocess
 import threading
 
 from harness import PYTHON, Mount, Skip, claim, main
-from plain import (Background, SLOWNESS, children_of, contains, errno_of, exists, exit_of, expect_errno, fork, read, same, value,
-                   wait_until, write)
+from plain import (Background, SLOWNESS, Stopped, children_of, contains, errno_of, exists, exit_of, expect_errno, fork, read, same,
+                   value, wait_until, write)
 
 
 class Limit:
@@ -24,20 +24,6 @@ class Limit:
 
     def __exit__(self, *_):
         resource.prlimit(self.pid, self.kind, self.before)
-
-
-class Stopped:
-    """A process that stands still meanwhile."""
-
-    def __init__(self, pid):
-        self.pid = pid
-
-    def __enter__(self):
-        os.kill(self.pid, signal.SIGSTOP)
-        wait_until(lambda: open(f'/proc/{self.pid}/stat').read().rpartition(')')[2].split()[0] == 'T', what='a stop')
-
-    def __exit__(self, *_):
-        errno_of(os.kill, self.pid, signal.SIGCONT)  # it may have been ended meanwhile
 
 
 def fails_and_then_runs(path, code, limit):
@@ -71,9 +57,8 @@ def what_runs_can_be_ended_and_waited_for_without_descriptors(mp):
     """An end is told, also where nothing can be opened."""
     path = mp.start('p', 'sleep', '1000')
     control = os.open(path + '/ctl', os.O_WRONLY)
-    before = mp.idle()
     join = Background(os.write, control, b'join')
-    wait_until(lambda: mp.pending() > before, what='a join')
+    mp.wait_until_held(join)
     read(mp('version'))  # who asked before is known now
     with Limit(mp.server, resource.RLIMIT_NOFILE, 1), Limit(mp.keeper, resource.RLIMIT_NOFILE, 1):
         os.kill(int(value(path + '/pid')), signal.SIGTERM)
@@ -237,14 +222,14 @@ def find_again(mp):
 def a_server_that_dies_while_the_keeper_stands_still_is_followed_when_that_goes_on(mp):
     """Whoever asks meanwhile is answered then; joins that wait are still the same."""
     path = mp.start('p', 'sleep', '1000')
-    before = mp.idle()
+    mp.idle()
     join = Background(write, path + '/ctl', 'join')
-    wait_until(lambda: mp.pending() > before, what='a join')
+    mp.wait_until_held(join)
     with Stopped(mp.keeper):
         os.kill(mp.server, signal.SIGKILL)
         wait_until(lambda: not runs(mp.server), what='the end of the server')
         calls = [Background(value, path + '/alive'), Background(os.mkdir, mp('new'))]
-        wait_until(lambda: mp.pending() >= before + 3, what='who asks')
+        wait_until(lambda: mp.pending() >= 3, what='who asks')
         same([call.is_alive() for call in (join, *calls)], [True] * 3)
     same((calls[0].result(), calls[1].result(), join.is_alive()), ('1', None, True))
     find_again(mp)
@@ -302,7 +287,7 @@ def a_keeper_that_dies_leaves_nothing_that_lies(mp):
         waits = [Background(lambda path=path: value(path + '/wait')) for path in (again, plain)]
         joins = [Background(write, path + '/ctl', 'join') for path in (again, plain)]
         descriptor = os.open(plain + '/exitcode', os.O_RDONLY)
-        wait_until(lambda: other.pending() >= 4, what='four who wait')
+        other.wait_until_held(*waits, *joins)
         server = other.server
         os.kill(other.keeper, signal.SIGKILL)
         for call in waits:
@@ -334,7 +319,7 @@ def keeper_and_server_that_die_at_once_leave_nothing_that_runs():
         wait_until(lambda: os.path.exists(log))
         joins = [Background(write, path + '/ctl', 'join') for path in paths]
         waits = [Background(read, path + '/wait') for path in paths]
-        wait_until(lambda: other.pending() >= 2 * len(paths), what='who waits')
+        other.wait_until_held(*joins, *waits)
         for pid in (other.keeper, other.server):  # so that neither sees the other's end
             os.kill(pid, signal.SIGSTOP)
         for pid in (other.server, other.keeper):
@@ -372,20 +357,20 @@ def ten_thousand_joins_that_are_interrupted_at_once_leave_nothing(mp):
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1100:
         raise Skip('fewer than 1100 descriptors allowed')
     path = mp.start('p', 'sleep', '1000')
-    before = mp.idle()
+    mp.idle()
     children = [fork(lambda: join_in_threads(path, 1000)) for _ in range(10)]
 
     def all_wait():
         if any(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) for pid in children):
             raise Skip('no room for 10,000 threads')
-        return mp.pending() >= before + 10000
+        return mp.pending() >= 10000
     try:
         wait_until(all_wait, deadline=100, what='10,000 pending joins')
     finally:
         for pid in children:
             os.kill(pid, signal.SIGKILL)
     same({exit_of(pid) for pid in children} <= {-9, 77}, True)
-    wait_until(lambda: mp.pending() == before, what='no pending join')
+    mp.idle()
     same(value(path + '/state'), 'running')
     write(path + '/ctl', 'kill\njoin')
     same(value(path + '/exitcode'), '-9')
@@ -421,10 +406,9 @@ def readers_that_never_read_cost_the_server_nothing_that_grows(mp):
 def busy(mp):
     """A process and calls that wait for it in every way: its path, the calls, their descriptors."""
     path = mp.start('busy', 'sleep', '1000')
-    before = mp.idle()
     calls = [Background(write, path + '/ctl', 'join'), Background(read, path + '/wait'), Background(read, path + '/output'),
              Background(write, mp('ctl'), 'join all')]
-    wait_until(lambda: mp.pending() >= before + len(calls), what='calls that wait')
+    mp.wait_until_held(*calls)
     return path, calls
 
 

@@ -304,7 +304,7 @@ def where_the_kernel_cannot_ask_again_whoever_waits_is_interrupted():
         waits = [Background(os.write, os.open(file, os.O_WRONLY), line) for file, line in
                  ((path + '/ctl', b'join'), (mp('ctl'), b'join p'))]
         waits += [Background(os.read, os.open(path + file, os.O_RDONLY), 100) for file in ('/wait', '/output')]
-        wait_until(lambda: mp.pending() >= 4, what='four who wait')
+        mp.wait_until_held(*waits)
         mp.kill_server()
         # Python itself asks again after EINTR.
         write(path + '/ctl', 'terminate')

@@ -62,9 +62,8 @@ def program(kind, word, path, **keywords):
 
 def pending_join(mp, call, *arguments):
     """A join in a thread, known to block in the kernel."""
-    before = mp.idle()
     thread = Background(call, *arguments)
-    wait_until(lambda: mp.pending() > before, what='a join that blocks')
+    mp.wait_until_held(thread)
     return thread
 
 
@@ -120,9 +119,9 @@ def a_pending_join_blocks_no_verb_of_any_program(mp):
     for first, second in [(kind, 'sh') for kind in kinds] + [('sh', kind) for kind in kinds] + [(kind, kind) for kind in kinds]:
         name = f'{first}-{second}-{len(mp.names())}'
         path = mp.start(name, 'sleep', '1000')
-        before = mp.idle()
+        mp.idle()
         joiner = program(first, 'join', path)
-        wait_until(lambda: mp.pending() > before, what=f'{first}: a join that blocks')
+        wait_until(lambda: mp.pending() > 0, what=f'{first}: a join that blocks')
         killer = program(second, 'kill', path)
         same(killer.wait(LIMIT), 0, f'{second} kills while {first} joins')
         same(joiner.wait(LIMIT), 0, f'{first} joins')
@@ -150,9 +149,9 @@ def ctrl_c_timeout_and_kill_9_free_a_joiner_while_the_process_runs(mp):
     path = mp.start('goes-on', 'sleep', '1000')
     for kind in ('sh', 'dash', 'bash', 'python-raw'):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            before = mp.idle()
+            mp.idle()
             joiner = program(kind, 'join', path, stderr=subprocess.DEVNULL, start_new_session=True)
-            wait_until(lambda: mp.pending() > before, what=f'{kind}: a join that blocks')
+            wait_until(lambda: mp.pending() > 0, what=f'{kind}: a join that blocks')
             os.killpg(joiner.pid, number)
             wait_until(lambda: joiner.poll() is not None, what=f'{kind} freed by {number.name}')
             assert joiner.returncode != 0, f'{kind}: join succeeded'
@@ -166,7 +165,6 @@ def ctrl_c_timeout_and_kill_9_free_a_joiner_while_the_process_runs(mp):
 def a_handled_signal_gives_eintr_and_join_can_be_sent_again(mp):
     """Any handled signal interrupts a blocked write; join is idempotent."""
     path = mp.start('again', 'sleep', '1000')
-    before = mp.idle()
 
     class Interrupted(Exception):
         pass
@@ -188,10 +186,10 @@ def a_handled_signal_gives_eintr_and_join_can_be_sent_again(mp):
     heard, told = os.pipe()
     pid = fork(join_twice)
     same(os.read(heard, 1), b'r')
-    wait_until(lambda: mp.pending() > before, what='the first join')
+    mp.wait_until_held(pid)
     os.kill(pid, signal.SIGUSR1)
     same(os.read(heard, 1), b'x')
-    wait_until(lambda: mp.pending() > before, what='the second join')
+    mp.wait_until_held(pid)
     write(path + '/ctl', 'kill')
     same(exit_of(pid), 0)
     os.close(heard)
@@ -218,14 +216,14 @@ def a_line_done_before_an_interruption_is_a_short_count(mp):
     """A write interrupted after lines were done gives a short count."""
     path = mp.make('short', 'sleep', '1000')
     read_fd, write_fd = os.pipe()
-    before = mp.idle()
+    mp.idle()
 
     def start_and_join():
         signal.signal(signal.SIGUSR1, lambda *_: None)
         descriptor = os.open(path + '/ctl', os.O_WRONLY)
         os.write(write_fd, b'%d' % os.write(descriptor, b'start\njoin\n'))
     pid = fork(start_and_join)
-    wait_until(lambda: value(path + '/state') == 'running' and mp.pending() > before)
+    wait_until(lambda: value(path + '/state') == 'running' and mp.pending() > 0)
 
     def answers():
         # While the write waits for the start still, Python sends it again: the signal is repeated until it met the join.
@@ -249,9 +247,8 @@ def after_a_join_nothing_says_alive(mp):
         write(path + '/ctl', 'join')
         return (value(path + '/alive'), os.pread(held, 10, 0), value(path + '/state'), value(path + '/exitcode'),
                 os.stat(path + '/exitcode').st_size, 'truth' in read(mp('active_children')))
-    before = mp.idle()
     threads = [Background(join_and_look) for _ in range(100)]
-    wait_until(lambda: mp.pending() >= before + 100, what='100 joins')
+    mp.wait_until_held(*threads)
     write(path + '/ctl', 'kill')
     same({thread.result() for thread in threads}, {('0', b'0\n', 'ended', '-9', 3, False)})
     os.close(held)

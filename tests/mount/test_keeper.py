@@ -63,12 +63,13 @@ def a_managed_process_can_drive_its_own_mount(mp):
 def an_exec_that_hangs_holds_up_its_own_start_only(mp):
     """An exec that hangs holds up its own start only."""
     with Mount() as other:
-        before = other.idle()
+        other.idle()
         os.kill(other.server, signal.SIGSTOP)  # from now on every lookup in `other` hangs
         try:
             paths = [mp.make(f'hangs{number}', f'{other.path}/nothing{number}') for number in range(8)]
             starts = [Background(write, path + '/ctl', 'start') for path in paths]
-            wait_until(lambda: other.pending() > before, what='an exec that hangs')
+            wait_until(lambda: other.pending() > 0, what='an exec that hangs')
+            mp.wait_until_held(*starts)
             for number in range(20):
                 same(value(mp.run(f'quick{number}', 'true') + '/exitcode'), '0')
             same([start.is_alive() for start in starts], [True] * 8)
@@ -87,12 +88,12 @@ def a_cwd_that_hangs_holds_up_its_own_start_only(mp):
     """An exec that hangs holds up its own start only."""
     with Mount() as other:
         os.mkdir(other('x'))
-        before = other.idle()
+        other.idle()
         os.kill(other.server, signal.SIGSTOP)
         try:
             path = mp.make('hangs', 'true', cwd=other('nowhere'))
             start = Background(write, path + '/ctl', 'start')
-            wait_until(lambda: other.pending() > before, what='a chdir that hangs')
+            wait_until(lambda: other.pending() > 0, what='a chdir that hangs')
             same(value(mp.run('quick', 'true') + '/exitcode'), '0')
         finally:
             os.kill(other.server, signal.SIGCONT)

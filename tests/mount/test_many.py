@@ -183,7 +183,7 @@ def join_any_names_one_that_is_removed_as_soon_as_it_has_ended(mp):
     descriptor = os.open(mp('ctl'), os.O_RDWR)
     try:
         waiting = Background(os.write, descriptor, b'join any a b* c')
-        wait_until(lambda: mp.pending() >= 1)
+        mp.wait_until_held(waiting)
         write(mp('b\nb', 'ctl'), 'kill\njoin\nclose')
         waiting.result()
         same(os.read(descriptor, 4096), b'b\\012b\n')
@@ -196,11 +196,11 @@ def a_join_of_many_is_interrupted_at_once_and_holds_up_nobody(mp):
     """join returns at once when interrupted, and never keeps anyone else from using the same file."""
     sleepers(mp, 'a', 'b')
     pid = fork(lambda: write(mp('ctl'), 'join all'))
-    wait_until(lambda: mp.pending() >= 1)
+    mp.wait_until_held(pid)
     os.kill(pid, signal.SIGKILL)
     same(exit_of(pid), -9)
     joined = Background(write, mp('ctl'), 'join any all')
-    wait_until(lambda: mp.pending() >= 1)
+    mp.wait_until_held(joined)
     write(mp('ctl'), 'kill b')
     joined.result()
     same(states(mp, 'a'), ['running'])
@@ -240,7 +240,7 @@ def hundreds_are_killed_and_joined_by_one_line_each(mp):
     for i in range(300):
         mp.start(f'w{i}', 'sleep', '1000')
     joined = Background(write, mp('ctl'), 'join w*')
-    wait_until(lambda: mp.pending() >= 1)
+    mp.wait_until_held(joined)
     write(mp('ctl'), 'kill w*')
     joined.result()
     same(read(mp('active_children')), '')

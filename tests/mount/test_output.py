@@ -57,7 +57,7 @@ def output_delivers_both_streams_as_they_come_and_ends_with_the_process(mount):
     output = os.open(relay.path + '/output', os.O_RDONLY)
     for line in (b'one', b'err two', b'three', b'err four'):
         reading = Background(os.read, output, 100)
-        wait_until(lambda: mount.pending() > 0, what='a read that waits')
+        mount.wait_until_held(reading)
         relay.say(line)
         same(reading.result(), line + b'\n')
     reading = Background(os.read, output, 100)
@@ -72,7 +72,7 @@ def every_open_of_output_has_a_place_of_its_own_from_the_first_byte(mount):
     """Any number of readers, early and late, get all of it."""
     path = mount.make('a', '/bin/sh', ['-c', 'for i in 1 2 3 4 5 6 7 8 9; do echo $i; echo $i >&2; done'])
     early = [Background(read_bytes, path + '/output') for _ in range(20)]
-    wait_until(lambda: mount.pending() >= 20, what='20 readers that wait')
+    mount.wait_until_held(*early)
     write(path + '/ctl', 'start\njoin')
     expected = sorted(b'1\n2\n3\n4\n5\n6\n7\n8\n9\n' * 2)
     for reader in early:
@@ -142,7 +142,7 @@ def an_interrupt_frees_who_waits_for_output(mount):
         return 0
     for number, code in ((signal.SIGUSR1, 7), (signal.SIGKILL, -signal.SIGKILL)):
         pid = fork(interrupted)
-        wait_until(lambda: mount.pending() >= 2, what='two reads that wait')
+        mount.wait_until_held(other, pid)
         os.kill(pid, number)
         same(exit_of(pid), code)
         wait_until(lambda: mount.pending() == 1, what='one read that waits')
@@ -156,9 +156,8 @@ def who_follows_a_process_that_is_removed_unstarted_gets_the_end(mount):
     """rmdir: there is nothing more to come."""
     path = mount.make('a', '/bin/true')
     output = os.open(path + '/output', os.O_RDONLY)
-    mount.idle()
     reading = Background(os.read, output, 1)
-    wait_until(lambda: mount.pending() > 0, what='a read that waits')
+    mount.wait_until_held(reading)
     os.rmdir(path)
     same(reading.result(), b'')
     os.close(output)
@@ -170,7 +169,7 @@ def a_reset_is_the_end_for_who_followed_before_it(mount):
     path = mount.make('p', '/bin/echo', 'hello')
     readers = [Background(read, path + '/output') for _ in range(3)]
     polled = os.open(path + '/output', os.O_RDONLY | os.O_NONBLOCK)
-    wait_until(lambda: mount.pending() >= 3)
+    mount.wait_until_held(*readers)
     write(path + '/ctl', 'start\njoin\nreset')
     for reader in readers:
         assert reader.result() in ('', 'hello\n'), reader.value
@@ -180,7 +179,7 @@ def a_reset_is_the_end_for_who_followed_before_it(mount):
     same(os.read(polled, 100), b'')
     os.close(polled)
     new = Background(read, path + '/output')
-    wait_until(lambda: mount.pending() >= 1)
+    mount.wait_until_held(new)
     write(path + '/ctl', 'start')
     same(new.result(), 'hello\n')
 

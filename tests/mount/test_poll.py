@@ -156,9 +156,8 @@ def five_hundred_descriptors_in_one_epoll_are_all_told(mp):
 def a_read_of_wait_blocks_until_the_end_and_gives_the_exit_code(mp):
     """wait: reading blocks until it has ended, then gives exitcode."""
     path = mp.start('wait', 'sleep', '1000')
-    before = mp.idle()
     readers = [Background(read, path + '/wait') for _ in range(5)]
-    wait_until(lambda: mp.pending() >= before + 5, what='five reads that block')
+    mp.wait_until_held(*readers)
     same([thread.is_alive() for thread in readers], [True] * 5)
     write(path + '/ctl', 'terminate')
     same([thread.result() for thread in readers], ['-15\n'] * 5)
@@ -170,9 +169,8 @@ def a_blocked_read_of_wait_is_freed_by_a_signal(mp):
     """A client is never held against its will."""
     path = mp.start('freed', 'sleep', '1000')
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        before = mp.idle()
         pid = fork(lambda: [signal.signal(signal.SIGINT, signal.SIG_DFL), read(path + '/wait')] and 0)
-        wait_until(lambda: mp.pending() > before, what='a read that blocks')
+        mp.wait_until_held(pid)
         os.kill(pid, number)
         same(exit_of(pid), -number)
         same(value(path + '/state'), 'running')

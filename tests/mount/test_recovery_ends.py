@@ -84,11 +84,11 @@ def kills_faster_than_a_server_becomes_ready_are_survived(mp):
 def a_stopped_server_that_is_killed_is_followed(mp):
     """What was asked of a server that hung is answered by the next."""
     path = mp.make('p', 'true')
+    mp.idle()
     os.kill(mp.server, signal.SIGSTOP)
-    before = mp.pending()
     threads = [Background(write, path + '/ctl', 'start\njoin'), Background(os.mkdir, mp('made')),
                Background(read, mp('version'))]
-    wait_until(lambda: mp.pending() > before)
+    wait_until(lambda: mp.pending() > 0, what='who asks')
     mp.kill_server()
     for thread in threads:
         thread.result()
@@ -108,11 +108,11 @@ def a_launch_that_fails_after_the_kill_tells_the_same_sentence(mp):
             write(f'{path}/{file}', text)
             return errno_of(write, path + '/ctl', 'start')
         expected = {name: (start(name), read(mp(name, 'error'))) for name in cases}
-        before = other.idle()
+        other.idle()
         os.kill(other.server, signal.SIGSTOP)
         try:
             starts = {name: Background(start, name + '0') for name in cases}
-            wait_until(lambda: other.pending() > before, what='a launch that hangs')
+            wait_until(lambda: other.pending() > 0, what='a launch that hangs')
             mp.kill_server()
             read(mp('version'))
         finally:
@@ -355,9 +355,8 @@ def a_shell_that_was_interrupted_goes_on_with_its_join(mp):
         signal.siginterrupt(signal.SIGUSR1, True)
         return errno_of(write, path + '/ctl', 'join 0.5')
     began = time.monotonic()
-    before = mp.idle()
     child = fork(call)
-    wait_until(lambda: mp.pending() > before)
+    mp.wait_until_held(child)
     mp.kill_server()
     os.kill(child, signal.SIGUSR1)
     mp.kill_server()

@@ -38,7 +38,7 @@ def busy(mp):
     wait_until(lambda: read(path + '/stdout') == 'kept\n')
     descriptor = os.open(path + '/pid', os.O_RDONLY)
     waits = Background(read, path + '/wait')
-    wait_until(lambda: mp.pending() >= 1, what='who waits')
+    mp.wait_until_held(waits)
     return path, descriptor, waits
 
 
