@@ -180,6 +180,9 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 	struct server *server = handle->data;
 	struct fuse_session *session = server->config.session;
 	int size = status < 0 ? 0 : 1;
+	/* An end that this turn has brought already is told first. The kernel lets go of a page when the read that fills it is
+	 * answered: one that is taken now would wait for itself. */
+	server_settle(server);
 	for (int i = 0; i < REQUESTS_A_TURN && size > 0; i++) {
 		cache_answer_delayed(server->cache);
 		size = fuse_session_receive_buf(session, &server->buffer);

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from harness import TOP, claim, main
-from plain import errno_of, read, same, value, wait_until, write
+from plain import Background, Stopped, errno_of, exists, read, same, value, wait_until, write
 
 HAMMER = os.environ.get('HAMMER_BIN') or os.path.join(TOP, 'build', 'tests', 'hammer')
 SECONDS = 8
@@ -82,6 +82,26 @@ def an_end_is_seen_by_everybody_while_others_read_all_the_time(mp):
     write(path + '/ctl', 'kill\njoin')
     for reader in readers:
         same(reader.communicate(timeout=60)[0], '0\n')
+
+
+@claim
+def a_read_that_comes_together_with_the_end_does_not_wait_for_itself(mp):
+    """The page that it is to fill is the one that is dropped: it is answered first."""
+    path = mp.start('p', 'sleep', ['1000'])
+    pid, held = int(value(path + '/pid')), os.open(path + '/alive', os.O_RDONLY)
+    same(os.pread(held, 9, 0), b'1\n')
+    os.posix_fadvise(held, 0, 0, os.POSIX_FADV_DONTNEED)
+    mp.idle()
+    with Stopped(mp.server):
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not exists(pid), what='the keeper reaps')
+        reading = Background(os.pread, held, 9, 0)
+        mp.wait_until_held(reading)
+    assert reading.result() in (b'0\n', b'1\n'), reading.value
+    write(path + '/ctl', 'join')
+    same(os.pread(held, 9, 0), b'0\n')
+    same(mp.messages(), '', 'the kernel lets the page go')
+    os.close(held)
 
 
 def kill_server(mp):
