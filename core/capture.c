@@ -195,6 +195,7 @@ static void cut_to(struct capture *capture, int which, uint64_t first)
 	process_touch(capture->process);
 	stream->cut = cut;
 	stream->dropped = first;
+	share_recount(capture->process); /* or others would be cut for it, too */
 }
 
 /* The excess that is left alone: none at the end. */

@@ -100,6 +100,21 @@ def captured_output_above_max_bytes_loses_its_oldest(mp):
 
 
 @claim
+def what_one_process_writes_too_much_another_does_not_lose(mp):
+    """Who writes more than there is room for loses its own oldest, at every moment."""
+    with Mount('allow_other', 'max_bytes=1M') as mp:
+        words = ['-c', 'head -c 600000 /dev/zero; while sleep 0.001 && echo; do :; done & echo $!']
+        slow = as_alice(lambda: mp.run('slow', 'sh', words))
+        writer = int(read_bytes(slow + '/stdout').split(b'\n')[0].strip(b'\0'))
+        for number in range(20):
+            path = as_alice(lambda: mp.run(f'fast{number}', 'head', ['-c', '5000000', '/dev/zero']))
+            wait_until(lambda: len(read_bytes(path + '/stdout')) <= 400000, what='an output that is cut')
+            same(len(read_bytes(slow + '/stdout')) > 500000, True)
+            as_alice(lambda: os.rmdir(path))
+        os.kill(writer, signal.SIGKILL)
+
+
+@claim
 def what_open_files_keep_counts_too(mp):
     """A value that an open file goes on reading is kept for it."""
     with Mount('allow_other', 'max_bytes=200K') as mp:
