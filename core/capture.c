@@ -1,6 +1,7 @@
 #include "core/capture.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -15,13 +16,7 @@ enum {
 	MUCH_PER_MS = 256 << 10,
 	LEAST_CUT = 64 << 10, /* while it runs: smaller ones are not worth their while */
 	MOST_UNCUT = 1 << 20,
-};
-
-struct capture_watch {
-	int number; /* inotify's */
-	struct capture *capture;
-	int which;
-	UT_hash_handle hh;
+	WATCH_LISTS = 4096,
 };
 
 struct capture_cut {
@@ -33,6 +28,7 @@ struct capture_cut {
 };
 
 LIST_HEAD(capture_list, capture);
+LIST_HEAD(stream_list, capture_stream);
 
 struct captures {
 	uv_loop_t *loop;
@@ -40,7 +36,7 @@ struct captures {
 	uv_poll_t *poll;
 	int inotify_fd; /* -1: none to be had, the timer looks at all */
 	struct memory_stock files;
-	struct capture_watch *watches;
+	struct stream_list watched[WATCH_LISTS]; /* by the watch: to be on one needs no memory */
 	struct capture_list busy;
 	uint64_t tick_ms;
 	uint64_t grown; /* bytes, of all, since the last tick */
@@ -55,42 +51,45 @@ static bool is_running(const struct capture *capture)
 
 /* ---- watches ---- */
 
-static void forget_watch(struct captures *set, struct capture_watch *watch)
+static struct stream_list *watched_like(struct captures *set, int watch)
 {
-	watch->capture->streams[watch->which].watch = NULL;
-	HASH_DEL(set->watches, watch);
-	free(watch);
+	return &set->watched[(unsigned)watch % WATCH_LISTS];
+}
+
+static struct capture *capture_with(struct capture_stream *stream)
+{
+	struct capture_stream *streams = stream - stream->which;
+	return (struct capture *)(void *)((char *)streams - offsetof(struct capture, streams));
+}
+
+static void forget_watch(struct capture_stream *stream)
+{
+	LIST_REMOVE(stream, link);
+	stream->watch = 0;
 }
 
 static void disarm(struct capture *capture, int which)
 {
-	struct capture_watch *watch = capture->streams[which].watch;
-	if (!watch)
+	struct capture_stream *stream = &capture->streams[which];
+	if (!stream->watch)
 		return;
-	inotify_rm_watch(capture->set->inotify_fd, watch->number);
-	forget_watch(capture->set, watch);
+	inotify_rm_watch(capture->set->inotify_fd, stream->watch);
+	forget_watch(stream);
 }
 
 /* Result: false when growth of the stream can't be told by the kernel. */
 static bool arm(struct capture *capture, int which)
 {
 	struct captures *set = capture->set;
+	struct capture_stream *stream = &capture->streams[which];
 	int fd = capture->process->output_fd[which];
-	if (fd < 0 || capture->streams[which].watch)
+	if (fd < 0 || stream->watch)
 		return true;
-	struct capture_watch *watch = set->inotify_fd < 0 ? NULL : malloc(sizeof *watch);
-	if (!watch)
+	int watch = set->inotify_fd < 0 ? -1 : memory_file_watch(set->inotify_fd, fd);
+	if (watch < 0)
 		return false;
-	*watch = (struct capture_watch){ .capture = capture, .which = which };
-	watch->number = memory_file_watch(set->inotify_fd, fd);
-	if (watch->number >= 0)
-		HASH_ADD_INT(set->watches, number, watch);
-	if (!watch->hh.tbl) {
-		inotify_rm_watch(set->inotify_fd, watch->number);
-		free(watch);
-		return false;
-	}
-	capture->streams[which].watch = watch;
+	stream->watch = watch;
+	LIST_INSERT_HEAD(watched_like(set, watch), stream, link);
 	return true;
 }
 
@@ -102,28 +101,31 @@ static bool arm_both(struct capture *capture)
 /* Events were lost: each stream may have grown. */
 static void fire_all(struct captures *set)
 {
-	while (set->watches) {
-		struct capture *capture = set->watches->capture;
-		disarm(capture, 0);
-		disarm(capture, 1);
-		wake(capture);
+	for (size_t i = 0; i < WATCH_LISTS; i++) {
+		while (!LIST_EMPTY(&set->watched[i])) {
+			struct capture *capture = capture_with(LIST_FIRST(&set->watched[i]));
+			disarm(capture, 0);
+			disarm(capture, 1);
+			wake(capture);
+		}
 	}
 }
 
 static void on_event(struct captures *set, const struct inotify_event *event)
 {
-	struct capture_watch *watch;
+	struct capture_stream *stream;
 	if (event->mask & IN_Q_OVERFLOW) {
 		fire_all(set);
 		return;
 	}
-	HASH_FIND_INT(set->watches, &event->wd, watch);
-	if (!watch)
+	LIST_FOREACH(stream, watched_like(set, event->wd), link)
+		if (stream->watch == event->wd)
+			break;
+	if (!stream)
 		return;
-	struct capture *capture = watch->capture;
-	forget_watch(set, watch);
+	forget_watch(stream);
 	if (event->mask & IN_MODIFY)
-		wake(capture);
+		wake(capture_with(stream));
 }
 
 static void on_inotify(uv_poll_t *poll, int status, int events)
@@ -408,6 +410,7 @@ struct capture *capture_of(struct captures *set, struct process *process)
 		return NULL;
 	capture->set = set;
 	capture->process = process;
+	capture->streams[1].which = 1;
 	LIST_INIT(&capture->readers);
 	LIST_INIT(&capture->observers);
 	process->capture = capture;

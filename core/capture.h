@@ -18,16 +18,20 @@
 /* Those of all processes: the loop's watches and timer. */
 struct captures;
 
+struct capture_stream {
+	uint64_t dropped; /* bytes cut off at the front: offsets below are holes */
+	uint64_t seen;    /* the size when somebody last looked */
+	struct capture_cut *cut; /* under way */
+	LIST_ENTRY(capture_stream) link; /* while it is watched */
+	int watch; /* inotify's number; 0: none */
+	int which;
+};
+
 /* That of one process, of both streams. */
 struct capture {
 	struct captures *set;
 	struct process *process;
-	struct capture_stream {
-		uint64_t dropped; /* bytes cut off at the front: offsets below are holes */
-		uint64_t seen;    /* the size when somebody last looked */
-		struct capture_watch *watch;
-		struct capture_cut *cut; /* under way */
-	} streams[2];
+	struct capture_stream streams[2];
 	struct waiter_list readers;      /* told once there is more, or the end */
 	struct observer_list observers;  /* the same */
 	bool busy; /* looked at by the timer */
