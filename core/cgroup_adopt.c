@@ -46,51 +46,53 @@ static int adopt_limits(struct cgroups *cgroups, const struct cgroup_place *plac
 static int adopt_tree(struct cgroups *cgroups, const char *name)
 {
 	uint64_t number;
-	if (sscanf(name + strlen(cgroups->prefix), "t%" SCNu64, &number) != 1)
+	if (!cgroup_tree_numbered(cgroups, name, &number))
 		return 0;
+	struct found_tree *found = malloc(sizeof *found);
 	struct cgroup_tree *tree = calloc(1, sizeof *tree);
-	if (!tree)
-		return -ENOMEM;
-	tree->directory = cgroup_join(cgroups->tree_place, name);
-	if (!tree->directory) {
-		free(tree);
-		return -ENOMEM;
-	}
+	if (!found || !tree)
+		goto free_both;
 	tree->number = number;
 	tree->killed = true;
+	*found = (struct found_tree){ .number = number, .tree = tree };
+	HASH_ADD(hh, cgroups->found, number, sizeof found->number, found);
+	if (!found->hh.tbl)
+		goto free_both;
 	if (number > cgroups->trees_made)
 		cgroups->trees_made = number;
-	HASH_ADD(found, cgroups->found, number, sizeof tree->number, tree);
 	return 0;
+free_both:
+	free(tree);
+	free(found);
+	return -ENOMEM;
 }
 
 /* holder NULL: nobody knows of it. */
-static void take(struct cgroups *cgroups, struct cgroup_tree *tree, struct cgroup_tree **holder)
+static struct cgroup_tree *take(struct cgroups *cgroups, struct found_tree *found, struct cgroup_tree **holder)
 {
-	HASH_DELETE(found, cgroups->found, tree);
+	struct cgroup_tree *tree = found->tree;
+	HASH_DEL(cgroups->found, found);
+	free(found);
 	LIST_INSERT_HEAD(&cgroups->taken, tree, link);
 	tree->holder = holder;
-	if (holder)
-		*holder = tree;
+	return tree;
 }
 
 int cgroup_tree_claim(struct cgroups *cgroups, uint64_t number, struct cgroup_tree **holder)
 {
-	struct cgroup_tree *tree;
-	HASH_FIND(found, cgroups->found, &number, sizeof number, tree);
-	if (!tree)
+	struct found_tree *found;
+	HASH_FIND(hh, cgroups->found, &number, sizeof number, found);
+	if (!found)
 		return -ENOENT;
-	take(cgroups, tree, holder);
+	*holder = take(cgroups, found, holder);
 	return 0;
 }
 
 void cgroup_trees_leave_unclaimed(struct cgroups *cgroups)
 {
-	struct cgroup_tree *tree, *next;
-	HASH_ITER(found, cgroups->found, tree, next) {
-		take(cgroups, tree, NULL);
-		cgroup_tree_leave(cgroups, tree);
-	}
+	struct found_tree *found, *next;
+	HASH_ITER(hh, cgroups->found, found, next)
+		cgroup_tree_leave(cgroups, take(cgroups, found, NULL));
 }
 
 /* ---- all ---- */

@@ -4,6 +4,7 @@
 
 #include "core/cgroup.h"
 #include "core/cgroup_tree.h"
+#include "core/hash.h"
 
 /* What begins the name of every group of a keeper's mount: told by its pid namespace, pid and start from those of others. */
 enum { CGROUP_PREFIX_ROOM = 96 };
@@ -15,6 +16,13 @@ struct cgroup_place {
 	bool tried;
 	int error; /* when it was tried */
 	struct refusal why;
+};
+
+/* A tree that was adopted, and not yet claimed. */
+struct found_tree {
+	uint64_t number;
+	struct cgroup_tree *tree;
+	UT_hash_handle hh;
 };
 
 struct cgroups {
@@ -29,8 +37,9 @@ struct cgroups {
 
 	/* cgroup_tree.c */
 	char *tree_place; /* our own group in v2, or NULL */
+	bool makes_none; /* it was tried in vain */
 	uint64_t trees_made; /* the highest number that was ever used */
-	struct cgroup_tree *found; /* by number: adopted, and not yet claimed */
+	struct found_tree *found; /* by number */
 	struct cgroup_tree_list spare, taken, left, lingering;
 	void (*on_parted)(struct cgroup_tree **holder); /* NULL: nobody is told */
 	unsigned spare_count;
@@ -43,6 +52,9 @@ const char *cgroup_controller(enum cgroup_kind kind);
 
 /* Takes the directory, which is there and then the group's. Result: 0, -ENOMEM. */
 int cgroup_add_directory(struct cgroup *group, const struct cgroup_place *place, char *directory);
+
+/* Whether a group of that name is a tree of this keeper, and its number. */
+bool cgroup_tree_numbered(const struct cgroups *cgroups, const char *name, uint64_t *out);
 
 void cgroup_trees_leave_unclaimed(struct cgroups *cgroups);
 

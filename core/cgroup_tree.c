@@ -23,6 +23,7 @@ enum {
 	LOOK_AGAIN_MS = 2000, /* whether those it left behind have ended */
 	REMOVED_AT_ONCE = 16, /* of those that are too many to keep: the kernel takes its time, and nobody waits for it */
 	NAMES_TRIED = 1000,
+	NAME_ROOM = CGROUP_PREFIX_ROOM + 32,
 };
 
 /* ---- made and removed ---- */
@@ -37,39 +38,59 @@ static void part(struct cgroup_tree *tree)
 static void forget(struct cgroup_tree *tree)
 {
 	part(tree);
-	free(tree->directory);
 	free(tree);
+}
+
+static void name_of(const struct cgroups *cgroups, uint64_t number, char name[static NAME_ROOM])
+{
+	snprintf(name, NAME_ROOM, "%st%" PRIu64, cgroups->prefix, number);
+}
+
+bool cgroup_tree_numbered(const struct cgroups *cgroups, const char *name, uint64_t *out)
+{
+	char same[NAME_ROOM];
+	size_t size = strlen(cgroups->prefix);
+	if (strncmp(name, cgroups->prefix, size) || sscanf(name + size, "t%" SCNu64, out) != 1)
+		return false;
+	name_of(cgroups, *out, same);
+	return !strcmp(name, same);
+}
+
+char *cgroup_tree_directory(const struct cgroups *cgroups, const struct cgroup_tree *tree)
+{
+	char name[NAME_ROOM];
+	name_of(cgroups, tree->number, name);
+	return cgroup_join(cgroups->tree_place, name);
+}
+
+/* Without memory it stays for the sweep at the end of the mount. */
+static void remove_and_forget(const struct cgroups *cgroups, struct cgroup_tree *tree)
+{
+	char *directory = cgroup_tree_directory(cgroups, tree);
+	if (directory)
+		rmdir(directory);
+	free(directory);
+	forget(tree);
 }
 
 static int make_directory(struct cgroups *cgroups, struct cgroup_tree *tree)
 {
 	for (int i = 0; i < NAMES_TRIED; i++) {
-		char name[sizeof cgroups->prefix + 32];
-		snprintf(name, sizeof name, "%st%" PRIu64, cgroups->prefix, ++cgroups->trees_made);
-		char *directory = cgroup_join(cgroups->tree_place, name);
+		tree->number = ++cgroups->trees_made;
+		char *directory = cgroup_tree_directory(cgroups, tree);
 		if (!directory)
 			return -ENOMEM;
-		if (!mkdir(directory, 0755)) {
-			tree->directory = directory;
-			tree->number = cgroups->trees_made;
-			return 0;
-		}
+		int error = mkdir(directory, 0755) ? -errno : 0;
 		free(directory);
-		if (errno != EEXIST)
-			return -errno;
+		if (error != -EEXIST)
+			return error;
 	}
 	return -EEXIST;
 }
 
-static void refuse_all(struct cgroups *cgroups)
-{
-	free(cgroups->tree_place);
-	cgroups->tree_place = NULL;
-}
-
 static int make(struct cgroups *cgroups, struct cgroup_tree **out)
 {
-	if (!cgroups->tree_place)
+	if (!cgroups->tree_place || cgroups->makes_none)
 		return -EOPNOTSUPP;
 	struct cgroup_tree *tree = calloc(1, sizeof *tree);
 	int error = tree ? make_directory(cgroups, tree) : -ENOMEM;
@@ -79,8 +100,7 @@ static int make(struct cgroups *cgroups, struct cgroup_tree **out)
 	}
 	free(tree);
 	/* It will not be otherwise for the next one; too many groups may be. */
-	if (error != -ENOMEM && error != -EAGAIN)
-		refuse_all(cgroups);
+	cgroups->makes_none = error != -ENOMEM && error != -EAGAIN;
 	return error;
 }
 
@@ -89,8 +109,7 @@ static void keep_spare(struct cgroups *cgroups, struct cgroup_tree *tree)
 	/* Kernels from Linux 6.14 on kill whoever is cloned into a group that was killed before, when that of the parent was not
 	 * (cgroup_css_set_fork() notes the kill_seq of the wrong one). */
 	if (cgroups->spare_count >= SPARE_MOST || tree->killed) {
-		rmdir(tree->directory);
-		forget(tree);
+		remove_and_forget(cgroups, tree);
 		return;
 	}
 	LIST_INSERT_HEAD(&cgroups->spare, tree, link);
@@ -104,10 +123,10 @@ static int end_at_once(void *argument)
 }
 
 /* Whether a child can live there: a filter may forbid it, and see keep_spare(). */
-static bool can_begin_in(const struct cgroup_tree *tree)
+static bool can_begin_in(const char *directory)
 {
-	const struct clone_call call = { .flags = CLONE_VFORK, .main = end_at_once, .group = tree->directory };
-	pid_t pid = clone_into_group(&call);
+	const struct clone_call call = { .flags = CLONE_VFORK, .main = end_at_once, .group = directory };
+	pid_t pid = directory ? clone_into_group(&call) : -ENOMEM;
 	int status = -1;
 	while (pid > 0 && waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
 		continue;
@@ -124,13 +143,13 @@ void cgroup_trees_begin(struct cgroups *cgroups)
 	struct cgroup_tree *tree;
 	if (make(cgroups, &tree))
 		return;
-	if (can_begin_in(tree)) {
+	char *directory = cgroup_tree_directory(cgroups, tree);
+	cgroups->makes_none = !can_begin_in(directory);
+	free(directory);
+	if (cgroups->makes_none)
+		remove_and_forget(cgroups, tree);
+	else
 		keep_spare(cgroups, tree);
-	} else {
-		rmdir(tree->directory);
-		forget(tree);
-		refuse_all(cgroups);
-	}
 	while (cgroups->spare_count < AHEAD && !make(cgroups, &tree))
 		keep_spare(cgroups, tree);
 }
@@ -145,17 +164,28 @@ static void part_aloud(struct cgroups *cgroups, struct cgroup_tree *tree)
 		cgroups->on_parted(holder);
 }
 
+/* Result: 0 and *out; -errno. */
+static int look_inside(const struct cgroups *cgroups, const struct cgroup_tree *tree, bool *out)
+{
+	char events[256];
+	char *directory = cgroup_tree_directory(cgroups, tree);
+	int error = directory ? cgroup_read(directory, "cgroup.events", events, sizeof events) : -ENOMEM;
+	*out = !error && strstr(events, "populated 0");
+	free(directory);
+	return error;
+}
+
 /* Stops when it has removed as many as `most`. */
 static void look(struct cgroups *cgroups, struct cgroup_tree_list *list, unsigned most)
 {
 	struct cgroup_tree *tree = LIST_FIRST(list), *next;
 	for (unsigned removed = 0; tree && removed < most; tree = next) {
-		char events[256];
+		bool is_empty = false;
 		next = LIST_NEXT(tree, link);
 		LIST_REMOVE(tree, link);
-		int error = tree->pins ? -EBUSY : cgroup_read(tree->directory, "cgroup.events", events, sizeof events);
+		int error = tree->pins ? -EBUSY : look_inside(cgroups, tree, &is_empty);
 		bool is_gone = error == -ENOENT || error == -ENODEV;
-		if (!is_gone && (error || !strstr(events, "populated 0"))) {
+		if (!is_gone && !is_empty) {
 			LIST_INSERT_HEAD(&cgroups->lingering, tree, link);
 			continue;
 		}
@@ -241,26 +271,34 @@ void cgroup_tree_disown(struct cgroup_tree **holder)
 
 int cgroup_tree_around(struct cgroups *cgroups, pid_t pid, struct cgroup_tree **out)
 {
-	char name[sizeof cgroups->prefix + 32];
+	char name[NAME_ROOM];
+	uint64_t number;
 	int error = kin_group(pid, name, sizeof name);
 	*out = NULL;
-	if (error || strncmp(name, cgroups->prefix, strlen(cgroups->prefix)))
+	if (error || !cgroup_tree_numbered(cgroups, name, &number))
 		return lack_of(error);
 	struct cgroup_tree *tree;
 	LIST_FOREACH(tree, &cgroups->taken, link)
-		if (!strcmp(strrchr(tree->directory, '/') + 1, name))
+		if (tree->number == number)
 			*out = tree;
 	return 0;
 }
 
-char *cgroup_tree_members(const struct cgroup_tree *tree)
+static char *file_of(const struct cgroups *cgroups, const struct cgroup_tree *tree, const char *name)
 {
-	return cgroup_join(tree->directory, "cgroup.procs");
+	char *directory = cgroup_tree_directory(cgroups, tree), *path = directory ? cgroup_join(directory, name) : NULL;
+	free(directory);
+	return path;
 }
 
-char *cgroup_tree_kill(const struct cgroup_tree *tree)
+char *cgroup_tree_members(const struct cgroups *cgroups, const struct cgroup_tree *tree)
 {
-	return cgroup_join(tree->directory, "cgroup.kill");
+	return file_of(cgroups, tree, "cgroup.procs");
+}
+
+char *cgroup_tree_kill(const struct cgroups *cgroups, const struct cgroup_tree *tree)
+{
+	return file_of(cgroups, tree, "cgroup.kill");
 }
 
 /* ---- the end ---- */
@@ -278,8 +316,7 @@ void cgroup_trees_end(struct cgroups *cgroups)
 		struct cgroup_tree *tree;
 		while ((tree = LIST_FIRST(lists[i]))) {
 			LIST_REMOVE(tree, link);
-			rmdir(tree->directory);
-			forget(tree);
+			remove_and_forget(cgroups, tree);
 		}
 	}
 	if (cgroups->looks)

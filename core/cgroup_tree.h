@@ -11,19 +11,16 @@
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
-#include "core/hash.h"
 
 struct cgroups;
 
 struct cgroup_tree {
-	uint64_t number;
-	char *directory; /* its name ends in the number */
+	uint64_t number; /* its name ends in it */
 	struct cgroup_tree **holder; /* where it is known as its process's; NULL: nowhere */
 	unsigned pins; /* who works with it and would hit the next process in it */
 	bool left;     /* its process has ended */
 	bool killed;   /* by cgroup.kill, or by a server that died, as far as we know: not to be used again */
 	LIST_ENTRY(cgroup_tree) link;
-	UT_hash_handle found; /* among those that were adopted */
 };
 LIST_HEAD(cgroup_tree_list, cgroup_tree);
 
@@ -47,9 +44,10 @@ void cgroup_tree_disown(struct cgroup_tree **holder);
 /* The one that the process is in; NULL: none of ours. Result: 0 and *out; a lack (core/lack). */
 int cgroup_tree_around(struct cgroups *cgroups, pid_t pid, struct cgroup_tree **out);
 
-/* The files of a group; each is to be freed, and NULL without memory. */
-char *cgroup_tree_members(const struct cgroup_tree *tree);
-char *cgroup_tree_kill(const struct cgroup_tree *tree);
+/* The directory of a group, and files of it; each is to be freed, and NULL without memory. */
+char *cgroup_tree_directory(const struct cgroups *cgroups, const struct cgroup_tree *tree);
+char *cgroup_tree_members(const struct cgroups *cgroups, const struct cgroup_tree *tree);
+char *cgroup_tree_kill(const struct cgroups *cgroups, const struct cgroup_tree *tree);
 
 /* For cgroups_destroy: removes those that are empty, and forgets all. */
 void cgroup_trees_end(struct cgroups *cgroups);

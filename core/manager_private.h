@@ -38,6 +38,7 @@ struct start {
 	struct message_launch message;
 	struct writer writer; /* who wrote start */
 	const char *cgroups[CGROUP_KINDS + 2]; /* that it enters */
+	char *group; /* the first of them, when it is a tree */
 	bool composed; /* invocation and message are to be finished */
 	bool has_turn, waits_for_turn;
 	STAILQ_ENTRY(start) link; /* waiting for room in the socket */

@@ -22,6 +22,7 @@ void start_destroy(struct start *start)
 		invocation_finish(&start->invocation);
 	}
 	redirection_forget_writer(&start->writer);
+	free(start->group);
 	if (start->manager)
 		turns_leave(start);
 	free(start);

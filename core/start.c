@@ -256,8 +256,11 @@ static int enter_cgroups(struct start *start, struct launch_spec *spec, struct r
 		return error;
 	const struct cgroup_tree *tree = limits && limits->kill ? NULL : tree_of(manager, process);
 	if (tree) {
+		start->group = cgroup_tree_directory(manager->cgroups, tree);
+		if (!start->group)
+			return -ENOMEM;
 		spec->flags |= LAUNCH_INTO_GROUP;
-		start->cgroups[count++] = tree->directory;
+		start->cgroups[count++] = start->group;
 	}
 	for (size_t i = 0; limits && limits->entries[i]; i++)
 		start->cgroups[count++] = limits->entries[i];

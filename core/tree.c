@@ -132,8 +132,8 @@ static void find_cgroup(struct manager *manager, const struct process *process, 
 		tree->group = process->tree;
 		tree->group->pins++;
 		tree->group->killed |= tree->signal_number == SIGKILL;
-		tree->cgroups[count] = cgroup_tree_members(process->tree);
-		tree->kill = cgroup_tree_kill(process->tree);
+		tree->cgroups[count] = cgroup_tree_members(manager->cgroups, process->tree);
+		tree->kill = cgroup_tree_kill(manager->cgroups, process->tree);
 	}
 	tree->descent.cgroups = tree->cgroups;
 	tree->descent.kill = tree->kill;

@@ -344,6 +344,15 @@ static void a_tree_is_claimed_once_by_its_number_and_those_made_later_have_highe
 
 /* ---- real ones, where this machine lets us ---- */
 
+static void path_of(const struct cgroups *cgroups, const struct cgroup_tree *group, char path[static 512])
+{
+	char *directory = cgroup_tree_directory(cgroups, group);
+
+	assert_non_null(directory);
+	snprintf(path, 512, "%s", directory);
+	free(directory);
+}
+
 static void what_nobody_claims_of_real_trees_goes_away(void **state)
 {
 	struct tree *tree = *state;
@@ -359,8 +368,8 @@ static void what_nobody_claims_of_real_trees_goes_away(void **state)
 		return;
 	}
 	assert_int_equal(cgroup_tree_take(before, &second), 0);
-	snprintf(kept, sizeof(kept), "%s", first->directory);
-	snprintf(gone, sizeof(gone), "%s", second->directory);
+	path_of(before, first, kept);
+	path_of(before, second, gone);
 	assert_int_equal(cgroups_create(&tree->loop, "/proc/self/mountinfo", "/proc/self/cgroup", &after), 0);
 	assert_int_equal(cgroups_adopt(after), 0);
 	assert_int_equal(cgroup_tree_claim(after, first->number, &again), 0);
@@ -368,7 +377,8 @@ static void what_nobody_claims_of_real_trees_goes_away(void **state)
 	while (!access(gone, F_OK))
 		uv_run(&tree->loop, UV_RUN_ONCE);
 	assert_int_equal(access(kept, F_OK), 0);
-	assert_string_equal(again->directory, kept);
+	path_of(after, again, gone);
+	assert_string_equal(gone, kept);
 	cgroups_destroy(after);
 	assert_int_equal(access(kept, F_OK), -1);
 	cgroups_destroy(before);
@@ -445,7 +455,7 @@ static void a_tree_is_handed_on_when_nobody_works_with_it_and_it_was_not_killed(
 	assert_int_equal(cgroup_tree_take(cgroups, &second), 0);
 	assert_int_equal(cgroup_tree_take(cgroups, &third), 0);
 	assert_ptr_not_equal(first, second);
-	snprintf(path, sizeof(path), "%s", second->directory);
+	path_of(cgroups, second, path);
 	first->pins++;
 	second->killed = true;
 	cgroup_tree_leave(cgroups, first);
