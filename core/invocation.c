@@ -85,7 +85,7 @@ static int build_environment(struct invocation *out, const struct process *proce
 			     const struct surroundings *from, const struct account *account)
 {
 	struct vector *environment = &out->environment;
-	const struct value *env = &process->configuration.env;
+	const struct value *env = process_detail(process, DETAIL_ENV);
 	if (account) {
 		const char *lang = find_variable(from->environment, "LANG");
 		add_default(environment, env, "PATH", VECTOR_DEFAULT_PATH);
@@ -126,7 +126,7 @@ static void choose_program(struct invocation *out, const struct process *process
 			out->candidates.bytes.failed = true;
 			return;
 		}
-		bool image = is_executable_image(&c->run);
+		bool image = is_executable_image(process_detail(process, DETAIL_RUN));
 		if (!image)
 			vector_add(&out->arguments, "/bin/sh");
 		vector_add(&out->candidates, image ? path : "/bin/sh");
@@ -148,13 +148,13 @@ static void choose_program(struct invocation *out, const struct process *process
 	}
 }
 
-static void add_arguments(struct vector *out, const struct configuration *configuration)
+static void add_arguments(struct vector *out, const struct process *process)
 {
 	const char *word = NULL;
-	while ((word = words_next(&configuration->args, word)))
+	while ((word = words_next(&process->configuration.args, word)))
 		vector_add(out, word);
 	const char *line = NULL, *end = NULL;
-	while (next_line(&configuration->kwargs, &line, &end)) {
+	while (next_line(process_detail(process, DETAIL_KWARGS), &line, &end)) {
 		text_append(&out->bytes, "--", 2);
 		text_append(&out->bytes, line, (size_t)(end - line));
 		text_append(&out->bytes, "", 1);
@@ -188,7 +188,6 @@ mode_t invocation_umask(const struct process *process, const struct surroundings
 int invocation_init(struct invocation *out, const struct process *process, const struct surroundings *from,
 		    const struct account *account)
 {
-	const struct configuration *c = &process->configuration;
 	const char *start = account ? "/" : from->base_directory;
 	*out = (struct invocation){
 		.spec = {
@@ -204,8 +203,8 @@ int invocation_init(struct invocation *out, const struct process *process, const
 	int error = build_environment(out, process, from, account);
 	if (!error) {
 		choose_program(out, process, from, start);
-		add_arguments(&out->arguments, c);
-		out->directory = choose_directory(&c->cwd, start);
+		add_arguments(&out->arguments, process);
+		out->directory = choose_directory(process_detail(process, DETAIL_CWD), start);
 		error = vector_seal(&out->candidates);
 	}
 	if (!error)

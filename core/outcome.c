@@ -78,7 +78,8 @@ static void describe_failure(struct start *start, const struct ptable_entry *ent
 	struct invocation again;
 	bool is_again = !start->composed && !invocation_needs_account(start->process, surroundings) &&
 			!invocation_init(&again, start->process, surroundings, NULL);
-	struct launch_spec unknown = { .uid = terms_user(start->process), .cwd = start->process->configuration.cwd.bytes };
+	struct launch_spec unknown = { .uid = terms_user(start->process),
+				       .cwd = process_detail(start->process, DETAIL_CWD)->bytes };
 	struct launch_spec *spec = start->composed ? &start->invocation.spec : is_again ? &again.spec : &unknown;
 	if (!start->composed)
 		redirection_apply(start->process, &start->writer, spec);

@@ -51,12 +51,9 @@ void process_destroy(struct process *process)
 	struct configuration *c = &process->configuration;
 	value_clear(&c->target);
 	words_finish(&c->args);
-	value_clear(&c->kwargs);
-	value_clear(&c->env);
-	value_clear(&c->cwd);
-	value_clear(&c->run);
-	free(c->output_to[0]);
-	free(c->output_to[1]);
+	for (int i = 0; c->details && i < DETAILS; i++)
+		value_clear(&c->details[i]);
+	free(c->details);
 	capture_destroy(process->capture);
 	input_destroy(process->input);
 	close_if_open(process->stdin_fd);
@@ -284,6 +281,28 @@ void observers_tell(struct observer_list *list)
 		observer_stop(observer);
 		observer->on_ended(observer);
 	}
+}
+
+const struct value *process_detail(const struct process *process, enum detail which)
+{
+	static const struct value none;
+	const struct value *details = process->configuration.details;
+	return details ? &details[which] : &none;
+}
+
+const char *process_output_to(const struct process *process, int which)
+{
+	return process_detail(process, which ? DETAIL_STDERR_TO : DETAIL_STDOUT_TO)->bytes;
+}
+
+int process_set_detail(struct process *process, enum detail which, const void *bytes, size_t size)
+{
+	struct value **details = &process->configuration.details;
+	if (!*details && !size)
+		return 0;
+	if (!*details)
+		*details = calloc(DETAILS, sizeof **details);
+	return *details ? value_set(&(*details)[which], bytes, size) : -ENOMEM;
 }
 
 int value_set(struct value *value, const void *bytes, size_t size)

@@ -37,19 +37,26 @@ struct value {
 	size_t size;
 };
 
+/* What most processes are not told: there is memory for it only where one of them is. */
+enum detail {
+	DETAIL_KWARGS, /* key=value lines */
+	DETAIL_ENV,    /* KEY=value and -KEY lines */
+	DETAIL_CWD,
+	DETAIL_RUN,
+	DETAIL_STDOUT_TO, /* core/redirection.h; None: captured */
+	DETAIL_STDERR_TO,
+	DETAILS,
+};
+
 /* What is asked of the program that will run. Frozen once the process has started. */
 struct configuration {
 	struct value target;
 	struct words args;
-	struct value kwargs; /* key=value lines */
-	struct value env;    /* KEY=value and -KEY lines */
-	struct value cwd;
-	struct value run;
-	int umask;
-	enum start_method start_method;
-	char *output_to[2]; /* core/redirection.h; NULL: captured */
-	bool stdin_open; /* its input goes on after the start */
+	struct value *details; /* DETAILS of them; NULL: all are None */
 	uint64_t output_max; /* bytes kept of each stream that is captured */
+	int umask;
+	enum start_method start_method : 8;
+	bool stdin_open; /* its input goes on after the start */
 };
 
 /* Somebody who waits for a start to be decided or for the end. on_done is called once, from the loop, after the
@@ -189,6 +196,13 @@ void waiters_tell(struct waiter_list *list, int error);
 void observer_watch(struct observer_list *list, struct observer *observer);
 void observer_stop(struct observer *observer);
 void observers_tell(struct observer_list *list);
+
+/* One of the configuration's, never NULL. */
+const struct value *process_detail(const struct process *process, enum detail which);
+/* Where stdout (0) or stderr (1) leads; NULL: it is captured. */
+const char *process_output_to(const struct process *process, int which);
+/* Result: as value_set(). */
+int process_set_detail(struct process *process, enum detail which, const void *bytes, size_t size);
 
 /* Replaces the value by a copy of the bytes; size 0 is None. Result: 0 or -ENOMEM, and unchanged. */
 int value_set(struct value *value, const void *bytes, size_t size);

@@ -19,6 +19,18 @@ static void take_value(struct record_reader *from, struct value *value)
 	value->bytes = record_copy(from, &value->size);
 }
 
+static void put_detail(struct text *out, const struct process *process, enum detail which)
+{
+	put_value(out, process_detail(process, which));
+}
+
+static void take_detail(struct record_reader *from, struct process *process, enum detail which)
+{
+	size_t size;
+	const char *bytes = record_bytes(from, &size);
+	from->bad |= process_set_detail(process, which, bytes, size) != 0;
+}
+
 static void put_terms(struct text *out, const struct terms *terms)
 {
 	record_put_number(out, terms != NULL);
@@ -68,14 +80,14 @@ void process_pack_configuration(const struct process *process, struct text *out)
 	put_value(out, &c->target);
 	record_put_bytes(out, c->args.bytes, c->args.size);
 	record_put_number(out, c->args.count);
-	put_value(out, &c->kwargs);
-	put_value(out, &c->env);
-	put_value(out, &c->cwd);
-	put_value(out, &c->run);
+	put_detail(out, process, DETAIL_KWARGS);
+	put_detail(out, process, DETAIL_ENV);
+	put_detail(out, process, DETAIL_CWD);
+	put_detail(out, process, DETAIL_RUN);
 	record_put_signed(out, c->umask);
 	record_put_number(out, c->start_method);
-	record_put_string(out, c->output_to[0]);
-	record_put_string(out, c->output_to[1]);
+	put_detail(out, process, DETAIL_STDOUT_TO);
+	put_detail(out, process, DETAIL_STDERR_TO);
 	record_put_number(out, c->stdin_open);
 	record_put_number(out, c->output_max == PROCESS_OUTPUT_MAX_DEFAULT ? 0 : c->output_max + 1);
 	put_terms(out, process->terms);
@@ -92,14 +104,14 @@ int process_unpack_configuration(struct process *process, struct record_reader *
 	take_value(from, &c->target);
 	c->args.bytes = record_copy(from, &c->args.size);
 	c->args.count = record_number(from);
-	take_value(from, &c->kwargs);
-	take_value(from, &c->env);
-	take_value(from, &c->cwd);
-	take_value(from, &c->run);
+	take_detail(from, process, DETAIL_KWARGS);
+	take_detail(from, process, DETAIL_ENV);
+	take_detail(from, process, DETAIL_CWD);
+	take_detail(from, process, DETAIL_RUN);
 	c->umask = (int)record_signed(from);
 	c->start_method = (enum start_method)record_number(from);
-	c->output_to[0] = record_copy(from, NULL);
-	c->output_to[1] = record_copy(from, NULL);
+	take_detail(from, process, DETAIL_STDOUT_TO);
+	take_detail(from, process, DETAIL_STDERR_TO);
 	c->stdin_open = record_number(from);
 	uint64_t most = record_number(from);
 	c->output_max = most ? most - 1 : PROCESS_OUTPUT_MAX_DEFAULT;

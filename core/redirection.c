@@ -55,7 +55,7 @@ int redirection_parse(const char *words, int which, struct launch_output *out, s
 static struct launch_output output_of(const struct process *process, int which)
 {
 	struct launch_output output;
-	redirection_parse(process->configuration.output_to[which], which, &output, NULL);
+	redirection_parse(process_output_to(process, which), which, &output, NULL);
 	return output;
 }
 

@@ -96,11 +96,11 @@ void share_recount(struct process *process)
 		return;
 	const struct configuration *c = &process->configuration;
 	struct share_cost cost = { .processes = 1, .bytes = PROCESS_BYTES };
-	cost.bytes += c->target.size + c->args.size + c->kwargs.size + c->env.size + c->cwd.size + c->run.size;
-	for (int i = 0; i < 2; i++) {
-		cost.bytes += c->output_to[i] ? strlen(c->output_to[i]) : 0;
+	cost.bytes += c->target.size + c->args.size;
+	for (enum detail which = 0; which < DETAILS; which++)
+		cost.bytes += process_detail(process, which)->size;
+	for (int i = 0; i < 2; i++)
 		add_output(&cost, process, i);
-	}
 	cost.bytes += process->name ? strlen(process->name) : 0;
 	add_file(&cost, process->stdin_fd);
 	add_file(&cost, process->result_fd);

@@ -182,7 +182,7 @@ static int check_descriptors(const struct process *process, struct refusal *why)
 	bool opens_input = process->configuration.stdin_open && !process->input;
 	struct share_cost cost = { .descriptors = opens_input ? INPUT_DESCRIPTORS : 0 };
 	for (int i = 0; i < 2; i++)
-		cost.descriptors += !process->configuration.output_to[i] && process->output_fd[i] < 0;
+		cost.descriptors += !process_output_to(process, i) && process->output_fd[i] < 0;
 	return share_check(process->share, &cost, why);
 }
 
@@ -346,10 +346,9 @@ static void on_account(void *context, int error, const struct account *account)
 
 int manager_check_start(struct manager *manager, const struct process *process, const struct caller *caller)
 {
-	const struct configuration *c = &process->configuration;
 	if (process->state != PROCESS_INITIAL)
 		return refuse(caller->why, EALREADY, "cannot start a process twice");
-	if (!c->target.size && !c->run.size)
+	if (!process->configuration.target.size && !process_detail(process, DETAIL_RUN)->size)
 		return refuse(caller->why, EINVAL,
 			      "there is nothing to run: write a program's path or name to target, or a script to run");
 	if (caller->pid <= 0)

@@ -171,7 +171,7 @@ static void add_common(struct json *json, const struct view *view)
 		json_bytes(json, target->bytes, target->size);
 	else
 		json_null(json);
-	add_number(json, "run_bytes", (int64_t)process->configuration.run.size, true);
+	add_number(json, "run_bytes", (int64_t)process_detail(process, DETAIL_RUN)->size, true);
 	add_number(json, "owner", process->owner, true);
 	add_member(json, "parent", process->parent ? process->parent->directory : NULL);
 	add_time(json, "created", process->created);
@@ -232,7 +232,7 @@ static void add_streams(struct json *json, const struct view *view)
 	const struct process *process = view->process;
 	static const char *const TO[] = { "stdout_to", "stderr_to" }, *const DROPPED[] = { "stdout_dropped", "stderr_dropped" };
 	for (int i = 0; i < 2; i++)
-		add_member(json, TO[i], process->configuration.output_to[i]);
+		add_member(json, TO[i], process_output_to(process, i));
 	add_number(json, "output_max", (int64_t)process->configuration.output_max, true);
 	for (int i = 0; i < 2; i++)
 		add_number(json, DROPPED[i], (int64_t)capture_window(process, i).first, true);
@@ -257,12 +257,11 @@ static void add_restart(struct json *json, const struct process *process)
 int status_json_show(const struct view *view, struct text *out)
 {
 	struct json json = { .out = out };
-	const struct configuration *c = &view->process->configuration;
 	struct text cwd = {0}, umask = {0};
 	json_open(&json, '{');
 	add_common(&json, view);
-	add_args(&json, &c->args);
-	add_kwargs(&json, &c->kwargs);
+	add_args(&json, &view->process->configuration.args);
+	add_kwargs(&json, process_detail(view->process, DETAIL_KWARGS));
 	cwd_show(view, &cwd);
 	add_text(&json, "cwd", &cwd);
 	umask_show(view, &umask);
@@ -342,7 +341,7 @@ static void add_cell_time(struct columns *columns, struct timespec when)
 static void add_line(struct columns *columns, const struct view *view)
 {
 	const struct process *process = view->process;
-	const struct configuration *c = &process->configuration;
+	const struct value *target = &process->configuration.target;
 	pid_t pid = manager_pid(view->manager, process);
 	int code = 0;
 	bool ended = process_exitcode(process, &code);
@@ -355,7 +354,7 @@ static void add_line(struct columns *columns, const struct view *view)
 	add_cell_number(columns, process->owner, true);
 	add_cell_time(columns, manager_started(view->manager, process));
 	add_cell_time(columns, ended_of(process));
-	add_cell_name(columns, c->target.size ? c->target.bytes : c->run.size ? "(run)" : "");
+	add_cell_name(columns, target->size ? target->bytes : process_detail(process, DETAIL_RUN)->size ? "(run)" : "");
 }
 
 int all_status_show(const struct view *view, struct text *out)

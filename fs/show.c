@@ -97,23 +97,23 @@ int args_show(const struct view *view, struct text *out)
 
 int kwargs_show(const struct view *view, struct text *out)
 {
-	return show_line(&view->process->configuration.kwargs, out);
+	return show_line(process_detail(view->process, DETAIL_KWARGS), out);
 }
 
 int env_show(const struct view *view, struct text *out)
 {
-	return show_line(&view->process->configuration.env, out);
+	return show_line(process_detail(view->process, DETAIL_ENV), out);
 }
 
 int cwd_show(const struct view *view, struct text *out)
 {
-	return show_line(&view->process->configuration.cwd, out);
+	return show_line(process_detail(view->process, DETAIL_CWD), out);
 }
 
 /* A script is shown as it was written, to the byte. */
 int run_show(const struct view *view, struct text *out)
 {
-	const struct value *run = &view->process->configuration.run;
+	const struct value *run = process_detail(view->process, DETAIL_RUN);
 	text_append(out, run->bytes, run->size);
 	return text_status(out);
 }
@@ -347,8 +347,9 @@ int status_show(const struct view *view, struct text *out)
 	add_shown(out, "target", view, target_show);
 	add_shown(out, "args", view, args_show);
 	add_shown(out, "kwargs", view, kwargs_show);
-	if (process->configuration.run.size)
-		text_printf(out, "run: %zu bytes%s\n", process->configuration.run.size,
+	size_t run_size = process_detail(process, DETAIL_RUN)->size;
+	if (run_size)
+		text_printf(out, "run: %zu bytes%s\n", run_size,
 			    process->configuration.target.size ? " (not used: there is a target)" : "");
 	add_shown(out, "cwd", view, cwd_show);
 	add_shown(out, "umask", view, umask_show);

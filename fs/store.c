@@ -19,15 +19,6 @@ static int refuse_nul(const struct view *view, const char *bytes, size_t size)
 	return 0;
 }
 
-/* A value that is text and nothing more. */
-static int store_text(const struct view *view, struct value *value, const char *bytes, size_t size)
-{
-	int error = refuse_nul(view, bytes, size);
-	if (error || view->check)
-		return error;
-	return value_set(value, bytes, size);
-}
-
 /* A word for parsing: at most `room` - 1 bytes, ended by a NUL. */
 static int copy_word(const struct view *view, const char *bytes, size_t size, char room[static 80])
 {
@@ -43,17 +34,23 @@ static int copy_word(const struct view *view, const char *bytes, size_t size, ch
 
 int target_store(const struct view *view, const char *bytes, size_t size)
 {
-	return store_text(view, &view->process->configuration.target, bytes, size);
+	int error = refuse_nul(view, bytes, size);
+	if (error || view->check)
+		return error;
+	return value_set(&view->process->configuration.target, bytes, size);
 }
 
 int cwd_store(const struct view *view, const char *bytes, size_t size)
 {
-	return store_text(view, &view->process->configuration.cwd, bytes, size);
+	int error = refuse_nul(view, bytes, size);
+	if (error || view->check)
+		return error;
+	return process_set_detail(view->process, DETAIL_CWD, bytes, size);
 }
 
 int run_store(const struct view *view, const char *bytes, size_t size)
 {
-	return view->check ? 0 : value_set(&view->process->configuration.run, bytes, size);
+	return view->check ? 0 : process_set_detail(view->process, DETAIL_RUN, bytes, size);
 }
 
 int args_store(const struct view *view, const char *bytes, size_t size)
@@ -119,8 +116,9 @@ static bool is_line(const char *line, size_t size, bool may_unset)
 	return equals && is_key(line, (size_t)(equals - line));
 }
 
-static int store_lines(const struct view *view, struct value *value, struct value lines, bool may_unset)
+static int store_lines(const struct view *view, enum detail which, struct value lines)
 {
+	bool may_unset = which == DETAIL_ENV;
 	int error = refuse_nul(view, lines.bytes, lines.size);
 	if (error)
 		return error;
@@ -133,18 +131,17 @@ static int store_lines(const struct view *view, struct value *value, struct valu
 				      line, may_unset ? "KEY=value or -KEY" : "key=value");
 		line += size + 1;
 	}
-	return view->check ? 0 : value_set(value, lines.bytes, lines.size);
+	return view->check ? 0 : process_set_detail(view->process, which, lines.bytes, lines.size);
 }
 
 int kwargs_store(const struct view *view, const char *bytes, size_t size)
 {
-	return store_lines(view, &view->process->configuration.kwargs, (struct value){ (char *)(uintptr_t)bytes, size },
-			   false);
+	return store_lines(view, DETAIL_KWARGS, (struct value){ (char *)(uintptr_t)bytes, size });
 }
 
 int env_store(const struct view *view, const char *bytes, size_t size)
 {
-	return store_lines(view, &view->process->configuration.env, (struct value){ (char *)(uintptr_t)bytes, size }, true);
+	return store_lines(view, DETAIL_ENV, (struct value){ (char *)(uintptr_t)bytes, size });
 }
 
 /* ---- words ---- */

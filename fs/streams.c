@@ -10,7 +10,7 @@
 
 static int show_output_to(const struct view *view, int which, struct text *out)
 {
-	const char *words = view->process->configuration.output_to[which];
+	const char *words = process_output_to(view->process, which);
 	if (words)
 		text_printf(out, "%s\n", words);
 	return text_status(out);
@@ -25,16 +25,10 @@ static int store_output_to(const struct view *view, int which, struct value byte
 		return -ENOMEM;
 	struct launch_output parsed;
 	int error = redirection_parse(words, which, &parsed, view->caller->why);
-	if (error || view->check) {
-		free(words);
-		return error;
-	}
-	char **place = &view->process->configuration.output_to[which];
-	free(*place);
-	*place = *words ? words : NULL;
-	if (!*place)
-		free(words);
-	return 0;
+	if (!error && !view->check)
+		error = process_set_detail(view->process, which ? DETAIL_STDERR_TO : DETAIL_STDOUT_TO, words, strlen(words));
+	free(words);
+	return error;
 }
 
 int stdout_to_show(const struct view *view, struct text *out)

@@ -32,10 +32,10 @@ static struct surroundings surroundings_with(const char *const *environment)
 	};
 }
 
-static void set(struct value *value, const char *text)
+static void set(struct process *process, enum detail which, const char *text)
 {
 	if (text)
-		assert_int_equal(value_set(value, text, strlen(text)), 0);
+		assert_int_equal(process_set_detail(process, which, text, strlen(text)), 0);
 }
 
 static struct process *make(struct asked asked)
@@ -48,11 +48,12 @@ static struct process *make(struct asked asked)
 	process->id = 42;
 	process->owner = OURS;
 	c = &process->configuration;
-	set(&c->target, asked.target);
-	set(&c->kwargs, asked.kwargs);
-	set(&c->env, asked.env);
-	set(&c->cwd, asked.cwd);
-	set(&c->run, asked.run);
+	if (asked.target)
+		assert_int_equal(value_set(&c->target, asked.target, strlen(asked.target)), 0);
+	set(process, DETAIL_KWARGS, asked.kwargs);
+	set(process, DETAIL_ENV, asked.env);
+	set(process, DETAIL_CWD, asked.cwd);
+	set(process, DETAIL_RUN, asked.run);
 	if (asked.args)
 		assert_int_equal(words_split(&c->args, asked.args, strlen(asked.args), &problem), 0);
 	return process;

@@ -74,8 +74,8 @@ static struct process *make(const char *stdout_to, const char *stderr_to)
 
 	assert_non_null(process);
 	process->owner = 1000;
-	process->configuration.output_to[0] = stdout_to ? strdup(stdout_to) : NULL;
-	process->configuration.output_to[1] = stderr_to ? strdup(stderr_to) : NULL;
+	assert_int_equal(process_set_detail(process, DETAIL_STDOUT_TO, stdout_to, stdout_to ? strlen(stdout_to) : 0), 0);
+	assert_int_equal(process_set_detail(process, DETAIL_STDERR_TO, stderr_to, stderr_to ? strlen(stderr_to) : 0), 0);
 	return process;
 }
 

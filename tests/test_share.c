@@ -76,7 +76,7 @@ static void a_process_gives_back_all_it_took(void **state)
 	process->share = &share;
 	share_recount(process);
 	uint64_t empty = share.used.bytes;
-	assert_int_equal(value_set(&process->configuration.run, "true", 4), 0);
+	assert_int_equal(process_set_detail(process, DETAIL_RUN, "true", 4), 0);
 	share_recount(process);
 	share_recount(process);
 	assert_int_equal(share.used.processes, 1);

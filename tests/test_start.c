@@ -243,7 +243,7 @@ static void launches_that_find_no_room_wait_their_turn_and_all_arrive_in_order(v
 		struct process *process = world_make(world, NULL);
 
 		told[i] = (struct told)TOLD;
-		assert_int_equal(value_set(&process->configuration.env, line, LINE), 0);
+		assert_int_equal(process_set_detail(process, DETAIL_ENV, line, LINE), 0);
 		assert_int_equal(manager_start(world->manager, process, &world->caller, &told[i].waiter), 0);
 	}
 	for (int i = 0; i < COUNT; i++) {

@@ -34,7 +34,7 @@ static void a_failed_start_tells_why_leaves_nothing_and_can_be_corrected(void **
 		struct ptable_ref ref;
 
 		assert_int_equal(value_set(&process->configuration.target, "prog", 4), 0);
-		assert_int_equal(value_set(&process->configuration.cwd, "/srv", 4), 0);
+		assert_int_equal(process_set_detail(process, DETAIL_CWD, "/srv", 4), 0);
 		ref = world_begin(world, process, &start);
 		assert_int_equal(manager_await_start(process, &other.waiter), 0);
 		ptable_at(world->table, ref.index)->candidate = 1;
@@ -131,7 +131,7 @@ static void nothing_to_run_is_einval_and_says_what_to_write_where(void **state)
 	assert_non_null(strstr(world->why.sentence, "run"));
 	assert_false(told.waiter.waiting);
 	assert_int_equal(process->state, PROCESS_INITIAL);
-	assert_int_equal(value_set(&process->configuration.run, "exit 0", 6), 0);
+	assert_int_equal(process_set_detail(process, DETAIL_RUN, "exit 0", 6), 0);
 	world_begin(world, process, &told);
 	waiter_cancel(&told.waiter);
 }

@@ -166,15 +166,14 @@ static void execs_errno_reaches_who_starts_and_corrected_it_starts(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct process *process = make(world, rows[i].target, "");
-		struct configuration *c = &process->configuration;
 
-		assert_int_equal(value_set(&c->cwd, rows[i].cwd, strlen(rows[i].cwd)), 0);
+		assert_int_equal(process_set_detail(process, DETAIL_CWD, rows[i].cwd, strlen(rows[i].cwd)), 0);
 		assert_int_equal(start(world, process), rows[i].error);
 		assert_non_null(strstr(process->error, rows[i].part));
 		assert_int_equal(process->state, PROCESS_INITIAL);
 		assert_int_equal(manager_pid(world->manager, process), 0);
-		assert_int_equal(value_set(&c->target, "true", 4), 0);
-		value_clear(&c->cwd);
+		assert_int_equal(value_set(&process->configuration.target, "true", 4), 0);
+		assert_int_equal(process_set_detail(process, DETAIL_CWD, NULL, 0), 0);
 		assert_int_equal(start(world, process), 0);
 		assert_null(process->error);
 		assert_int_equal(join(world, process), 0);
