@@ -299,7 +299,10 @@ static int take_process(struct manager *manager, uint64_t id, struct record_read
 	manager->claims += has_claim(process);
 	tie(manager, process, &ties);
 	manager_insert(manager, process);
-	error = manager_share(manager, process->owner, &process->share);
+	struct share *share;
+	error = manager_share(manager, process->owner, &share);
+	if (!error)
+		error = process_set_share(process, share);
 	if (!error)
 		error = manager_enter(manager, process);
 	if (!error && process->state != PROCESS_INITIAL)

@@ -71,7 +71,6 @@ void manager_destroy(struct manager *manager)
 		struct process *process = manager->roster[i].process;
 		if (!process)
 			continue;
-		HASH_DELETE(by_directory, manager->directories, process);
 		restart_destroy(process);
 		process_destroy(process);
 	}
@@ -80,6 +79,7 @@ void manager_destroy(struct manager *manager)
 	captures_destroy(manager->captures);
 	text_finish(&manager->scratch);
 	free(manager->roster);
+	free(manager->directories);
 	struct user *user, *next;
 	HASH_ITER(hh, manager->users, user, next) {
 		HASH_DEL(manager->users, user);
@@ -134,7 +134,7 @@ static char *make_identity(const struct process *parent, uint64_t number)
 {
 	struct text text = {0};
 	if (parent)
-		text_printf(&text, "%s:", parent->identity);
+		text_printf(&text, "%s:", process_identity(parent));
 	text_printf(&text, "%" PRIu64, number);
 	return text_take(&text, NULL);
 }
@@ -197,7 +197,7 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	struct process *process = identity ? process_create(directory, identity) : NULL;
 	free(identity);
 	free(chosen);
-	if (!process || manager_enter(manager, process)) {
+	if (!process || process_set_share(process, share) || manager_enter(manager, process)) {
 		process_destroy(process);
 		return -ENOMEM;
 	}
@@ -205,8 +205,6 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	process->id = ++manager->last_id;
 	process->owner = caller->uid;
 	process->group = caller->gid;
-	process->share = share;
-	share_recount(process);
 	process->configuration.start_method = manager->start_method;
 	clock_gettime(CLOCK_REALTIME, &process->created);
 	lineage_adopt(manager, process, parent, session);

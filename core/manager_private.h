@@ -8,6 +8,7 @@
 
 #include "core/callers.h"
 #include "core/cgroup.h"
+#include "core/hash.h"
 #include "core/manager.h"
 #include "core/message.h"
 #include "core/redirection.h"
@@ -80,7 +81,8 @@ struct manager {
 
 	struct place *roster;
 	size_t used, room, holes;
-	struct process *directories; /* by_directory */
+	struct process **directories; /* as lists, by hash */
+	uint32_t directories_room, directories_used; /* room: a power of two */
 	struct process_list pids[PID_LISTS]; /* those that run, by their pid: to be on one needs no memory */
 	struct process_list beginning;
 	struct process_list children; /* the mount's */

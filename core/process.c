@@ -14,11 +14,12 @@
 
 struct process *process_create(const char *directory, const char *identity)
 {
-	struct process *process = calloc(1, sizeof *process);
+	size_t size = strlen(directory) + 1;
+	struct process *process = calloc(1, sizeof *process + size + strlen(identity) + 1);
 	if (!process)
 		return NULL;
-	process->directory = strdup(directory);
-	process->identity = strdup(identity);
+	strcpy(process->directory, directory);
+	strcpy(process->directory + size, identity);
 	process->configuration.umask = PROCESS_UMASK_DEFAULT;
 	process->configuration.output_max = PROCESS_OUTPUT_MAX_DEFAULT;
 	process->stdin_fd = process->output_fd[0] = process->output_fd[1] = -1;
@@ -27,10 +28,6 @@ struct process *process_create(const char *directory, const char *identity)
 	LIST_INIT(&process->observers);
 	LIST_INIT(&process->starting);
 	LIST_INIT(&process->joining);
-	if (!process->directory || !process->identity) {
-		process_destroy(process);
-		return NULL;
-	}
 	return process;
 }
 
@@ -44,7 +41,8 @@ void process_destroy(struct process *process)
 {
 	if (!process)
 		return;
-	share_settle(process->share, &process->held, &(struct share_cost){0});
+	share_settle(process->share, process->held, &(struct share_cost){0});
+	free(process->held);
 	if (process->kept.is_changed)
 		LIST_REMOVE(process, kept.link);
 	process->kept.changed = NULL;
@@ -65,9 +63,7 @@ void process_destroy(struct process *process)
 	free(process->authkey);
 	free(process->usage);
 	free(process->error);
-	free(process->identity);
 	free(process->name);
-	free(process->directory);
 	free(process);
 }
 
@@ -90,6 +86,24 @@ void process_set_error(struct process *process, const char *sentence)
 const char *process_name(const struct process *process)
 {
 	return process->name ? process->name : process->directory;
+}
+
+const char *process_identity(const struct process *process)
+{
+	return process->directory + strlen(process->directory) + 1;
+}
+
+int process_set_share(struct process *process, struct share *share)
+{
+	struct share_cost *held = share ? calloc(1, sizeof *held) : NULL;
+	if (share && !held)
+		return -ENOMEM;
+	share_settle(process->share, process->held, &(struct share_cost){0});
+	free(process->held);
+	process->share = share;
+	process->held = held;
+	share_recount(process);
+	return 0;
 }
 
 bool process_is_started(const struct process *process)

@@ -14,7 +14,6 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "core/hash.h"
 #include "core/ptable.h"
 #include "core/text.h"
 #include "core/words.h"
@@ -93,10 +92,8 @@ struct share_cost {
 };
 
 struct process {
-	uint64_t id;     /* never used again */
-	char *directory; /* the key of the set */
-	char *name;      /* NULL: the directory's */
-	char *identity;  /* "2" or "2:1": whose how manieth, as default names say it */
+	uint64_t id; /* never used again */
+	char *name;  /* NULL: the directory's */
 	uid_t owner;
 	gid_t group;
 	enum process_state state;
@@ -106,6 +103,7 @@ struct process {
 	bool has_usage;
 	bool stop_wanted; /* it was told to end: no run follows */
 	int doomed; /* STARTING: the signal that will end it as soon as it runs */
+	int start_error; /* why the last start that was asked for failed, with its sentence in error; 0: it did not */
 	struct configuration configuration;
 	unsigned char *authkey; /* NULL: the one of its owner */
 
@@ -113,7 +111,11 @@ struct process {
 	struct session *session; /* the program whose lease it was made under, or NULL */
 	struct process_list children;
 	LIST_ENTRY(process) sibling; /* on the list of its main process */
-	LIST_ENTRY(process) beginning; /* STARTING: on the manager's list */
+	union {
+		LIST_ENTRY(process) beginning; /* STARTING: on the manager's list */
+		LIST_ENTRY(process) by_pid; /* RUNNING */
+	};
+	struct process *next_alike; /* in the set: of a directory with a like hash */
 	uint64_t children_made;
 
 	uint32_t run_count;
@@ -125,16 +127,15 @@ struct process {
 	struct usage *usage; /* what it has used, once has_usage; reserved by the start, so that an end needs no memory */
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
-	struct input *input; /* when it is kept open (core/input.h); NULL: none yet */
+	int result_fd;  /* what it left for others, -1: nothing */
 	int output_fd[2]; /* what came to stdout and stderr, -1: nothing */
+	struct input *input; /* when it is kept open (core/input.h); NULL: none yet */
 	struct capture *capture; /* its bounds and readers (core/capture.h); NULL: none yet */
-	int result_fd;    /* what it left for others, -1: nothing */
 
 	struct waiter_list starting; /* told when exec has succeeded or failed */
 	struct waiter_list joining;  /* told when it has ended */
 	struct observer_list observers;
 	char *error; /* the last refusal, NULL: none */
-	int start_error; /* why the last start that was asked for failed, with its sentence in error; 0: it did not */
 	struct start *start; /* STARTING: the manager's */
 	struct cgroup_tree *tree; /* core/cgroup_tree: it and its descendants; NULL: none */
 	struct terms *terms; /* core/terms; NULL: none */
@@ -142,10 +143,9 @@ struct process {
 	struct restart *restart; /* NULL: it is not to be run again */
 	struct kept kept;
 	struct share *share; /* its owner's; NULL: it has no limits */
-	struct share_cost held; /* of that */
+	struct share_cost *held; /* of that, which has it */
 
-	UT_hash_handle by_directory;
-	LIST_ENTRY(process) by_pid; /* while it runs */
+	char directory[]; /* the key of the set; behind its NUL the identity */
 };
 
 /* Result: a process in state INITIAL that owns copies of both strings, or NULL without memory. */
@@ -160,6 +160,10 @@ void process_touch(struct process *process);
 void process_set_error(struct process *process, const char *sentence);
 
 const char *process_name(const struct process *process);
+/* "2" or "2:1": whose how manieth it is, as default names say it. */
+const char *process_identity(const struct process *process);
+/* From here on its owner's share is the less by what it takes; NULL: no share is. Result: 0 or -ENOMEM, and unchanged. */
+int process_set_share(struct process *process, struct share *share);
 bool process_is_started(const struct process *process);  /* running or ended, or between two runs */
 /* Its next run is due or on its way. */
 bool process_runs_again(const struct process *process);

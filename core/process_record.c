@@ -240,7 +240,7 @@ static unsigned flags_of(const struct process *process, const struct process_tie
 void process_pack(const struct process *process, const struct process_ties *ties, struct text *out)
 {
 	record_put_string(out, process->directory);
-	record_put_string(out, process->identity);
+	record_put_string(out, process_identity(process));
 	record_put_number(out, flags_of(process, ties));
 	record_put_number(out, process->state);
 	record_put_string(out, process->name);

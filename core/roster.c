@@ -6,6 +6,8 @@
 
 #include "core/manager_private.h"
 
+/* ---- by id ---- */
+
 static size_t roster_position(const struct manager *manager, uint64_t id)
 {
 	size_t low = 0, high = manager->used;
@@ -56,18 +58,67 @@ struct process *manager_after(struct manager *manager, uint64_t id)
 	return NULL;
 }
 
+/* ---- by directory ---- */
+
+static struct process **directories_like(const struct manager *manager, const char *directory)
+{
+	unsigned hash;
+	HASH_VALUE(directory, strlen(directory), hash);
+	return &manager->directories[hash & (manager->directories_room - 1)];
+}
+
+/* Without memory for more lists they become longer. */
+static void directories_grow(struct manager *manager)
+{
+	uint32_t room = manager->directories_room ? manager->directories_room * 2 : 64, old_room = manager->directories_room;
+	struct process **lists = calloc(room, sizeof *lists), **old = manager->directories;
+	if (!lists)
+		return;
+	manager->directories = lists;
+	manager->directories_room = room;
+	for (uint32_t i = 0; i < old_room; i++) {
+		struct process *process, *next;
+		for (process = old[i]; process; process = next) {
+			struct process **list = directories_like(manager, process->directory);
+			next = process->next_alike;
+			process->next_alike = *list;
+			*list = process;
+		}
+	}
+	free(old);
+}
+
 struct process *manager_by_directory(struct manager *manager, const char *directory)
 {
-	struct process *process;
-	HASH_FIND(by_directory, manager->directories, directory, strlen(directory), process);
+	struct process *process = manager->directories ? *directories_like(manager, directory) : NULL;
+	while (process && strcmp(process->directory, directory))
+		process = process->next_alike;
 	return process;
 }
 
 int manager_enter(struct manager *manager, struct process *process)
 {
-	HASH_ADD_KEYPTR(by_directory, manager->directories, process->directory, strlen(process->directory), process);
-	return process->by_directory.tbl ? 0 : -ENOMEM;
+	if (manager->directories_used >= manager->directories_room)
+		directories_grow(manager);
+	if (!manager->directories)
+		return -ENOMEM;
+	struct process **list = directories_like(manager, process->directory);
+	process->next_alike = *list;
+	*list = process;
+	manager->directories_used++;
+	return 0;
 }
+
+static void leave_directories(struct manager *manager, struct process *process)
+{
+	struct process **at = directories_like(manager, process->directory);
+	while (*at != process)
+		at = &(*at)->next_alike;
+	*at = process->next_alike;
+	manager->directories_used--;
+}
+
+/* ---- both ---- */
 
 void manager_insert(struct manager *manager, struct process *process)
 {
@@ -82,5 +133,5 @@ void manager_take_out(struct manager *manager, struct process *process)
 	manager->holes++;
 	if (manager->holes > 64 && manager->holes * 2 > manager->used)
 		roster_pack(manager);
-	HASH_DELETE(by_directory, manager->directories, process);
+	leave_directories(manager, process);
 }

@@ -106,7 +106,7 @@ void share_recount(struct process *process)
 	add_file(&cost, process->result_fd);
 	if (process->input && process->input->fd >= 0)
 		cost.descriptors += INPUT_DESCRIPTORS;
-	share_settle(process->share, &process->held, &cost);
+	share_settle(process->share, process->held, &cost);
 }
 
 void share_spare(struct process *process)

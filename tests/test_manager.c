@@ -11,7 +11,7 @@ static void numbers_count_every_construction_and_are_never_used_again(void **sta
 
 	assert_string_equal(first->directory, "Process-1");
 	named = world_make(world, "hello");
-	assert_string_equal(named->identity, "2");
+	assert_string_equal(process_identity(named), "2");
 	assert_int_equal(manager_remove(world->manager, first, NULL), 0);
 	third = world_make(world, NULL);
 	assert_string_equal(third->directory, "Process-3");

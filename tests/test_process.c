@@ -51,7 +51,7 @@ static void a_new_process_is_initial_and_has_nothing(void **state)
 	(void)state;
 	assert_int_equal(process->state, PROCESS_INITIAL);
 	assert_string_equal(process->directory, "worker");
-	assert_string_equal(process->identity, "2:1");
+	assert_string_equal(process_identity(process), "2:1");
 	assert_int_equal(process->pid, 0);
 	assert_int_equal(process->stdin_fd, -1);
 	assert_int_equal(process->output_fd[0], -1);

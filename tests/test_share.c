@@ -73,8 +73,7 @@ static void a_process_gives_back_all_it_took(void **state)
 	struct share share = { .limits = &LIMITS };
 	struct process *process = process_create("p", "1");
 	(void)state;
-	process->share = &share;
-	share_recount(process);
+	assert_int_equal(process_set_share(process, &share), 0);
 	uint64_t empty = share.used.bytes;
 	assert_int_equal(process_set_detail(process, DETAIL_RUN, "true", 4), 0);
 	share_recount(process);
@@ -91,13 +90,13 @@ static void output_gives_way_before_what_was_written(void **state)
 	struct share share = { .limits = &LIMITS };
 	struct process *process = process_create("p", "1");
 	(void)state;
-	process->share = &share;
+	assert_int_equal(process_set_share(process, &share), 0);
 	process->configuration.output_max = 6000;
 	assert_int_equal(share_keeps(process, 5000), 6000);
 	share.used.bytes = 10000;
 	assert_int_equal(share_keeps(process, 5000), 5000 - 10000 / 8);
 	assert_int_equal(share_keeps(process, 100), 0);
-	process->share = NULL;
+	assert_int_equal(process_set_share(process, NULL), 0);
 	assert_int_equal(share_keeps(process, 100), 6000);
 	process_destroy(process);
 }
