@@ -74,11 +74,11 @@ static int wait_status(const siginfo_t *info)
 /* REAP */
 static void record_end(struct reaping *reaping, struct ptable_ref ref, const siginfo_t *info, const struct rusage *usage)
 {
-	struct ptable_entry *entry = ptable_at(reaping->table, ref.index);
+	struct ptable_end *end = ptable_end_at(reaping->table, ref.index);
 
-	entry->status = wait_status(info);
-	usage_of_rusage(usage, &entry->usage);
-	clock_gettime(CLOCK_REALTIME, &entry->ended);
+	ptable_at(reaping->table, ref.index)->status = wait_status(info);
+	usage_of_rusage(usage, &end->usage);
+	clock_gettime(CLOCK_REALTIME, &end->ended);
 	/* Its launcher may not have come to say RUNNING yet, or do so between these two. */
 	if (!ptable_step(reaping->table, ref, PTABLE_LAUNCHING, PTABLE_ENDED))
 		ptable_step(reaping->table, ref, PTABLE_RUNNING, PTABLE_ENDED);

@@ -363,7 +363,7 @@ static int usage_of_live(struct manager *manager, const struct process *process,
 	int error = pid ? usage_read(pid, out) : -ENODATA;
 	enum ptable_state state = pid ? ptable_state(manager->config.table, process->launch) : PTABLE_FREE;
 	if (state == PTABLE_ENDED) {
-		*out = ptable_at(manager->config.table, process->launch.index)->usage;
+		*out = ptable_end_at(manager->config.table, process->launch.index)->usage;
 		return 0;
 	}
 	return error || (state != PTABLE_RUNNING && state != PTABLE_LAUNCHING) ? -ENODATA : 0;

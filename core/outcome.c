@@ -150,9 +150,9 @@ static void on_started(struct manager *manager, struct process *process)
 static void on_ended(struct manager *manager, struct process *process)
 {
 	on_started(manager, process);
-	const struct ptable_entry *entry = ptable_at(manager->config.table, process->launch.index);
-	process_end(process, entry->status, entry->ended);
-	process_set_usage(process, &entry->usage);
+	const struct ptable_end *end = ptable_end_at(manager->config.table, process->launch.index);
+	process_end(process, ptable_at(manager->config.table, process->launch.index)->status, end->ended);
+	process_set_usage(process, &end->usage);
 	LIST_REMOVE(process, by_pid);
 	stopping_on_over(process);
 	manager_raise(manager, process, MANAGER_EXITED, process->ended);

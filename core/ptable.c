@@ -23,6 +23,7 @@ struct ptable {
 	_Atomic int32_t ready;
 	struct timespec ready_since;
 	struct ptable_entry entries[PTABLE_CAPACITY];
+	struct ptable_end ends[PTABLE_CAPACITY];
 	_Atomic uint32_t index_by_pid[PTABLE_PIDS]; /* index + 1; 0 is none */
 };
 
@@ -129,6 +130,12 @@ struct ptable_entry *ptable_at(struct ptable *table, uint32_t index)
 	return &table->entries[index];
 }
 
+struct ptable_end *ptable_end_at(struct ptable *table, uint32_t index)
+{
+	assert(index < PTABLE_CAPACITY);
+	return &table->ends[index];
+}
+
 static int take_free(struct ptable *table, uint32_t *out)
 {
 	uint32_t index = table->free_head;
@@ -163,8 +170,7 @@ int ptable_claim(struct ptable *table, uint64_t id, uint32_t run, struct ptable_
 	entry->step = 0;
 	entry->status = 0;
 	entry->candidate = 0;
-	entry->started = entry->ended = (struct timespec){ .tv_sec = 0 };
-	entry->usage = (struct usage){ .maxrss_kib = 0 };
+	entry->started = (struct timespec){ .tv_sec = 0 };
 	atomic_store(&entry->word, word_of(ref.generation, PTABLE_CLAIMED));
 	*out = ref;
 	return 0;

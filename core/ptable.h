@@ -29,7 +29,7 @@ enum ptable_state {
 	PTABLE_LAUNCHING, /* taken by exactly one launcher; the child may exist, exec has not succeeded yet */
 	PTABLE_RUNNING,   /* exec succeeded */
 	PTABLE_FAILED,    /* final: no exec; error and step say why; reaped or about to be */
-	PTABLE_ENDED,     /* final: reaped or about to be; status, usage, ended are set */
+	PTABLE_ENDED,     /* final: reaped or about to be; status and its ptable_end are set */
 };
 
 /* What the child was doing when it failed: told to the user as a sentence. */
@@ -57,8 +57,12 @@ struct ptable_entry {
 	int32_t status;      /* ENDED: as waitpid(2) gives it */
 	int32_t candidate;   /* FAILED at exec: which candidate the error is about */
 	struct timespec started; /* CLOCK_REALTIME, when exec was begun; set by the child: no end can come before it */
-	struct timespec ended;   /* CLOCK_REALTIME */
-	struct usage usage;      /* ENDED: from the kernel's rusage */
+};
+
+/* ENDED: the rest of it, elsewhere, so that what runs takes no memory for it. What is there before is of another launch. */
+struct ptable_end {
+	struct timespec ended; /* CLOCK_REALTIME */
+	struct usage usage;    /* from the kernel's rusage */
 };
 
 struct ptable;
@@ -96,6 +100,7 @@ pid_t ptable_ready(const struct ptable *table, struct timespec *since);
 
 /* The entry itself; the index must be below PTABLE_CAPACITY. */
 struct ptable_entry *ptable_at(struct ptable *table, uint32_t index);
+struct ptable_end *ptable_end_at(struct ptable *table, uint32_t index);
 
 /* Server: takes a free entry for run `run` of process `id` and sets it to CLAIMED.
  * Result: 0 and *out, or -EAGAIN when all are taken. */

@@ -5,6 +5,7 @@ static int starts_and_signals_one(struct server *server)
 {
 	struct ptable_ref ref;
 	struct ptable_entry *entry;
+	const struct usage *usage;
 	SPEC(spec, "/bin/sleep", "1000");
 
 	CHECK(start(server, &spec, &ref) == 0);
@@ -16,8 +17,9 @@ static int starts_and_signals_one(struct server *server)
 	CHECK(expect(server, MESSAGE_ENDED, ref) == 0);
 	CHECK(ptable_state(server->table, ref) == PTABLE_ENDED);
 	CHECK(WIFSIGNALED(entry->status) && WTERMSIG(entry->status) == SIGTERM);
-	CHECK(entry->ended.tv_sec >= entry->started.tv_sec);
-	CHECK(entry->usage.maxrss_kib > 0 && entry->usage.minflt > 0 && entry->usage.nvcsw + entry->usage.nivcsw > 0);
+	CHECK(ptable_end_at(server->table, ref.index)->ended.tv_sec >= entry->started.tv_sec);
+	usage = &ptable_end_at(server->table, ref.index)->usage;
+	CHECK(usage->maxrss_kib > 0 && usage->minflt > 0 && usage->nvcsw + usage->nivcsw > 0);
 	CHECK(ptable_signal(server->table, ref, SIGTERM) == -ESRCH);
 	return 0;
 }
@@ -32,6 +34,7 @@ static int starts_programs_that_use_time(struct server *server)
 {
 	struct ptable_ref ref;
 	struct ptable_entry *entry;
+	const struct usage *usage;
 	struct message message;
 	SPEC(spec, "/bin/sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 77");
 
@@ -42,7 +45,8 @@ static int starts_programs_that_use_time(struct server *server)
 	entry = ptable_at(server->table, ref.index);
 	CHECK(message.kind == MESSAGE_ENDED);
 	CHECK(WIFEXITED(entry->status) && WEXITSTATUS(entry->status) == 77);
-	CHECK(entry->usage.utime.tv_sec > 0 || entry->usage.utime.tv_usec > 0 || entry->usage.stime.tv_usec > 0);
+	usage = &ptable_end_at(server->table, message.ref.index)->usage;
+	CHECK(usage->utime.tv_sec > 0 || usage->utime.tv_usec > 0 || usage->stime.tv_usec > 0);
 	return 0;
 }
 

@@ -43,14 +43,14 @@ static void what_has_ended_is_read_from_the_table_before_its_end_is_told(void **
 	struct world *world = *state;
 	struct process *process = world_make(world, "x");
 	struct view view = { world->manager, process, &world->caller, false };
-	struct ptable_entry *entry;
 
 	world_run(world, process);
 	expect_part(rusage_show, &view, "nivcsw ");
-	entry = ptable_at(world->table, process->launch.index);
-	entry->usage = (struct usage){ .utime = { 7, 25 }, .stime = { 0, 999999 }, .maxrss_kib = 1, .minflt = 2, .majflt = 3,
-				       .inblock = 4, .oublock = 5, .nvcsw = 6, .nivcsw = 7 };
-	entry->status = 0;
+	ptable_end_at(world->table, process->launch.index)->usage = (struct usage){
+		.utime = { 7, 25 }, .stime = { 0, 999999 }, .maxrss_kib = 1, .minflt = 2, .majflt = 3, .inblock = 4, .oublock = 5,
+		.nvcsw = 6, .nivcsw = 7,
+	};
+	ptable_at(world->table, process->launch.index)->status = 0;
 	assert_true(ptable_step(world->table, process->launch, PTABLE_RUNNING, PTABLE_ENDED));
 	expect(rusage_show, &view, "utime 7.000025\nstime 0.999999\nmaxrss 1\nminflt 2\nmajflt 3\ninblock 4\noublock 5\nnvcsw 6\nnivcsw 7\n");
 	assert_int_equal(process->state, PROCESS_RUNNING);

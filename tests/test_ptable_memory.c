@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,6 +98,28 @@ static void a_hard_limit_of_file_sizes_below_the_table_gives_efbig(void **state)
 	assert_int_equal(status, 0);
 }
 
+static size_t kib_of(const struct ptable *table)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(ptable_fd(table), &st), 0);
+	return (size_t)st.st_blocks / 2;
+}
+
+static void a_launch_takes_few_bytes_until_it_ends(void **state)
+{
+	enum { LAUNCHES = 10000, EACH = 64 };
+	struct ptable *table = *state;
+	size_t before = kib_of(table);
+
+	for (int i = 0; i < LAUNCHES; i++) {
+		struct ptable_ref ref = claim(table);
+
+		assert_true(ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_RUNNING));
+	}
+	assert_true(kib_of(table) - before <= LAUNCHES * EACH / 1024);
+}
+
 /* What a server leaves that is killed in the middle of a claim or a release. */
 static void recovery_makes_every_free_entry_claimable_and_leaves_the_others_alone(void **state)
 {
@@ -135,6 +158,7 @@ int main(void)
 		TEST(who_maps_the_tables_descriptor_sees_the_same_entries),
 		TEST(a_table_made_under_a_small_limit_of_file_sizes_is_whole_and_the_limit_stays),
 		TEST(a_hard_limit_of_file_sizes_below_the_table_gives_efbig),
+		TEST(a_launch_takes_few_bytes_until_it_ends),
 		TEST(recovery_makes_every_free_entry_claimable_and_leaves_the_others_alone),
 	};
 

@@ -353,10 +353,8 @@ static inline void world_enter_running(struct world *world, struct ptable_ref re
 
 static inline void world_enter_ended(struct world *world, struct ptable_ref ref, int status)
 {
-	struct ptable_entry *entry = ptable_at(world->table, ref.index);
-
-	entry->status = status;
-	clock_gettime(CLOCK_REALTIME, &entry->ended);
+	ptable_at(world->table, ref.index)->status = status;
+	clock_gettime(CLOCK_REALTIME, &ptable_end_at(world->table, ref.index)->ended);
 	assert_true(ptable_step(world->table, ref, PTABLE_RUNNING, PTABLE_ENDED));
 }
 
