@@ -40,10 +40,11 @@ struct holdings {
 	struct holdings_entry entries[HOLDINGS_CAPACITY];
 };
 
-/* Ids are given one after the other: so their buckets are neighbours, and few pages are touched. */
+/* Ids are given one after the other: so their buckets are neighbours, and few pages are touched. Most have stdout and stderr
+ * alone. */
 static uint32_t *bucket_of(struct holdings *holdings, uint64_t id, unsigned kind)
 {
-	return &holdings->buckets[(id * HOLDING_KINDS + kind) % HOLDINGS_BUCKETS];
+	return &holdings->buckets[(id * 2 + kind % 2) % HOLDINGS_BUCKETS];
 }
 
 static void push(struct holdings *holdings, uint32_t *head, uint32_t index)
