@@ -80,9 +80,9 @@ static int put_process(struct manager *manager, struct process *process)
 	restart_pack(process, text);
 	stopping_pack(process, text);
 	int error = put(manager, RECORD_PROCESS, process->id, &kept->state);
-	bool was_frozen = kept->is_frozen;
-	kept->is_frozen = process->state != PROCESS_INITIAL;
-	if (error || (was_frozen && kept->is_frozen))
+	bool was_frozen = process->is_frozen;
+	process->is_frozen = process->state != PROCESS_INITIAL;
+	if (error || (was_frozen && process->is_frozen))
 		return error;
 	process_pack_configuration(process, begin_record(manager));
 	return put(manager, RECORD_CONFIGURATION, process->id, &kept->configuration);
@@ -133,7 +133,7 @@ static void forget_hashes(struct manager *manager)
 		session->kept = 0;
 	while ((process = manager_after(manager, process ? process->id : 0))) {
 		process->kept.state = process->kept.configuration = 0;
-		process->kept.is_frozen = false;
+		process->is_frozen = false;
 		process_touch(process);
 	}
 }
@@ -161,7 +161,7 @@ int keeping_put(struct manager *manager, bool all)
 		error = put_users_and_sessions(manager);
 	while ((process = LIST_FIRST(&manager->changed))) {
 		LIST_REMOVE(process, kept.link);
-		process->kept.is_changed = false;
+		process->is_changed = false;
 		error = error ? error : put_process(manager, process);
 	}
 	return error;

@@ -171,6 +171,7 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 	struct share *share = NULL;
 	struct process *parent = NULL;
 	struct session *session = NULL;
+	struct timespec now;
 	int error = check_maker(manager, caller);
 	if (!error && directory)
 		error = check_directory(manager, directory, caller->why);
@@ -201,18 +202,19 @@ int manager_make(struct manager *manager, const struct caller *caller, const cha
 		process_destroy(process);
 		return -ENOMEM;
 	}
+	clock_gettime(CLOCK_REALTIME, &now);
 	*made = number;
 	process->id = ++manager->last_id;
 	process->owner = caller->uid;
 	process->group = caller->gid;
 	process->configuration.start_method = manager->start_method;
-	clock_gettime(CLOCK_REALTIME, &process->created);
+	process->created = moment_of(now);
 	lineage_adopt(manager, process, parent, session);
 	manager_insert(manager, process);
 	process_touch(process);
 	if (parent)
 		process_touch(parent);
-	manager_raise(manager, process, MANAGER_CREATED, process->created);
+	manager_raise(manager, process, MANAGER_CREATED, now);
 	*out = process;
 	return 0;
 }
@@ -350,7 +352,7 @@ bool manager_is_paused(struct manager *manager, const struct process *process)
 struct timespec manager_started(struct manager *manager, const struct process *process)
 {
 	if (process_is_started(process))
-		return process->started;
+		return moment_time(process->started);
 	if (!manager_pid(manager, process))
 		return (struct timespec){0};
 	return ptable_at(manager->config.table, process->launch.index)->started;

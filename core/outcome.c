@@ -135,7 +135,7 @@ static void on_started(struct manager *manager, struct process *process)
 	LIST_INSERT_HEAD(pids_like(manager, process->pid), process, by_pid);
 	process_set_error(process, NULL);
 	stopping_on_started(manager, process);
-	manager_raise(manager, process, MANAGER_STARTED, process->started);
+	manager_raise(manager, process, MANAGER_STARTED, moment_time(process->started));
 	if (manager->killing)
 		manager_signal(manager, process, SIGKILL, NULL);
 	else if (process->doomed == SIGTERM)
@@ -155,7 +155,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	process_set_usage(process, &end->usage);
 	LIST_REMOVE(process, by_pid);
 	stopping_on_over(process);
-	manager_raise(manager, process, MANAGER_EXITED, process->ended);
+	manager_raise(manager, process, MANAGER_EXITED, moment_time(process->ended));
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))
 		manager->oldest = UINT64_MAX;
 	manager_release(manager, process->launch);

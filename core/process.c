@@ -43,7 +43,7 @@ void process_destroy(struct process *process)
 		return;
 	share_settle(process->share, process->held, &(struct share_cost){0});
 	free(process->held);
-	if (process->kept.is_changed)
+	if (process->is_changed)
 		LIST_REMOVE(process, kept.link);
 	process->kept.changed = NULL;
 	struct configuration *c = &process->configuration;
@@ -70,10 +70,20 @@ void process_destroy(struct process *process)
 void process_touch(struct process *process)
 {
 	struct kept *kept = &process->kept;
-	if (kept->is_changed || !kept->changed)
+	if (process->is_changed || !kept->changed)
 		return;
-	kept->is_changed = true;
+	process->is_changed = true;
 	LIST_INSERT_HEAD(kept->changed, process, kept.link);
+}
+
+struct moment moment_of(struct timespec time)
+{
+	return (struct moment){ time.tv_sec, (uint64_t)time.tv_nsec };
+}
+
+struct timespec moment_time(struct moment moment)
+{
+	return (struct timespec){ moment.tv_sec, (long)moment.tv_nsec };
 }
 
 void process_set_error(struct process *process, const char *sentence)
@@ -130,7 +140,7 @@ bool process_begin_start(struct process *process)
 	if (!process->rerun) {
 		process->stop_wanted = false;
 		/* It may have been reset, configured and started between two times that it is kept. */
-		process->kept.is_frozen = false;
+		process->is_frozen = false;
 	}
 	process->state = PROCESS_STARTING;
 	process->start_error = 0;
@@ -156,7 +166,7 @@ bool process_succeed_start(struct process *process, pid_t pid, struct timespec w
 	process->state = PROCESS_RUNNING;
 	process->paused = false;
 	process->pid = pid;
-	process->started = when;
+	process->started = moment_of(when);
 	return true;
 }
 
@@ -167,7 +177,7 @@ bool process_end(struct process *process, int status, struct timespec when)
 	process_touch(process);
 	process->state = PROCESS_ENDED;
 	process->status = status;
-	process->ended = when;
+	process->ended = moment_of(when);
 	return true;
 }
 
@@ -192,7 +202,7 @@ bool process_await_run(struct process *process)
 		return false;
 	process_touch(process);
 	process->state = PROCESS_BETWEEN;
-	process->ended = (struct timespec){0};
+	process->ended = (struct moment){0};
 	return true;
 }
 
@@ -202,7 +212,7 @@ bool process_give_up(struct process *process, struct timespec ended)
 		return false;
 	process_touch(process);
 	process->state = PROCESS_ENDED;
-	process->ended = ended;
+	process->ended = moment_of(ended);
 	return true;
 }
 
@@ -219,7 +229,7 @@ bool process_reset(struct process *process)
 	process->launch = (struct ptable_ref){0};
 	process->pid = 0;
 	process->status = 0;
-	process->started = process->ended = (struct timespec){0};
+	process->started = process->ended = (struct moment){0};
 	free(process->usage);
 	process->usage = NULL;
 	process->has_usage = false;

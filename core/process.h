@@ -80,10 +80,14 @@ LIST_HEAD(process_list, process);
 /* What a process was when it was last kept, and whether it has changed since (core/keeping). */
 struct kept {
 	struct process_list *changed; /* the list of those that have; NULL: nobody keeps it */
-	LIST_ENTRY(process) link;
+	LIST_ENTRY(process) link; /* is_changed */
 	uint64_t state, configuration; /* hashes */
-	bool is_changed;
-	bool is_frozen; /* its configuration was kept after its start: it is what it will be */
+};
+
+/* A time of CLOCK_REALTIME, to the year 2242. */
+struct moment {
+	int64_t tv_sec : 34;
+	uint64_t tv_nsec : 30;
 };
 
 /* What something takes of its owner's share (core/share.h). */
@@ -96,12 +100,14 @@ struct process {
 	char *name;  /* NULL: the directory's */
 	uid_t owner;
 	gid_t group;
-	enum process_state state;
+	enum process_state state : 8;
 	bool daemonic;
 	bool rerun; /* STARTING: not for the first time */
 	bool paused; /* RUNNING: by the keeper's word, for whoever is told of changes */
 	bool has_usage;
 	bool stop_wanted; /* it was told to end: no run follows */
+	bool is_changed; /* since it was last kept */
+	bool is_frozen; /* its configuration was kept after its start: it is what it will be */
 	int doomed; /* STARTING: the signal that will end it as soon as it runs */
 	int start_error; /* why the last start that was asked for failed, with its sentence in error; 0: it did not */
 	struct configuration configuration;
@@ -123,7 +129,7 @@ struct process {
 	struct ptable_ref launch; /* generation 0: not claimed yet */
 	pid_t pid;      /* 0: none yet; kept after the end */
 	int status;     /* ended: as waitpid(2) gives it */
-	struct timespec created, started, ended;
+	struct moment created, started, ended;
 	struct usage *usage; /* what it has used, once has_usage; reserved by the start, so that an end needs no memory */
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
@@ -155,6 +161,9 @@ void process_destroy(struct process *process);
 
 /* It has changed, or is about to: it will be kept anew. The functions below say so themselves. */
 void process_touch(struct process *process);
+
+struct moment moment_of(struct timespec time);
+struct timespec moment_time(struct moment moment);
 
 /* The last refusal; NULL: none. Without memory for the sentence, none is kept. */
 void process_set_error(struct process *process, const char *sentence);

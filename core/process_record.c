@@ -190,8 +190,8 @@ static void put_run(struct text *out, const struct process *process, const struc
 	record_put_number(out, process->launch.generation);
 	record_put_signed(out, process->pid);
 	record_put_signed(out, process->status);
-	record_put_time(out, process->started);
-	record_put_time(out, process->ended);
+	record_put_time(out, moment_time(process->started));
+	record_put_time(out, moment_time(process->ended));
 	record_put_number(out, ties->output_dropped[0]);
 	record_put_number(out, ties->output_dropped[1]);
 	record_put_number(out, ties->tree);
@@ -210,8 +210,8 @@ static void take_run(struct process *process, struct process_ties *ties, struct 
 	process->launch.generation = record_number(from);
 	process->pid = (pid_t)record_signed(from);
 	process->status = (int)record_signed(from);
-	process->started = record_time(from);
-	process->ended = record_time(from);
+	process->started = moment_of(record_time(from));
+	process->ended = moment_of(record_time(from));
 	ties->output_dropped[0] = record_number(from);
 	ties->output_dropped[1] = record_number(from);
 	ties->tree = record_number(from);
@@ -250,7 +250,7 @@ void process_pack(const struct process *process, const struct process_ties *ties
 	record_put_number(out, ties->parent);
 	record_put_number(out, ties->session);
 	record_put_number(out, process->children_made);
-	record_put_time(out, process->created);
+	record_put_time(out, moment_time(process->created));
 	record_put_string(out, process->error);
 	if (ties->has_input) {
 		record_put_signed(out, ties->input.sent);
@@ -287,7 +287,7 @@ static int take_rest(struct process *process, struct process_ties *ties, struct 
 	ties->parent = record_number(from);
 	ties->session = record_number(from);
 	process->children_made = record_number(from);
-	process->created = record_time(from);
+	process->created = moment_of(record_time(from));
 	process->error = record_copy(from, NULL);
 	if (flags & HAS_INPUT) {
 		ties->input.sent = record_signed(from);

@@ -123,7 +123,7 @@ static void give_up(struct restart *restart)
 	struct manager *manager = restart->manager;
 	struct process *process = restart->process;
 	process_give_up(process, restart->last_end);
-	manager_raise(manager, process, MANAGER_GAVE_UP, process->ended);
+	manager_raise(manager, process, MANAGER_GAVE_UP, moment_time(process->ended));
 	manager_tell_end(manager, process);
 }
 
@@ -192,7 +192,7 @@ bool restart_after_end(struct process *process)
 	if (process->ended.tv_sec - process->started.tv_sec >= RESTART_GOOD_SECONDS)
 		restart->delay_ms = 0;
 	set_reason(restart, describe_end(process->status));
-	restart->last_end = process->ended;
+	restart->last_end = moment_time(process->ended);
 	process_await_run(process);
 	schedule(restart);
 	return true;

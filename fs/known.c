@@ -30,7 +30,7 @@ void add_stamp(struct text *out, struct timespec when)
 
 static struct timespec ended_of(const struct process *process)
 {
-	return process->state == PROCESS_ENDED ? process->ended : (struct timespec){0};
+	return process->state == PROCESS_ENDED ? moment_time(process->ended) : (struct timespec){0};
 }
 
 int add_ending_signal(struct text *out, const struct process *process, bool *dumped)
@@ -174,7 +174,7 @@ static void add_common(struct json *json, const struct view *view)
 	add_number(json, "run_bytes", (int64_t)process_detail(process, DETAIL_RUN)->size, true);
 	add_number(json, "owner", process->owner, true);
 	add_member(json, "parent", process->parent ? process->parent->directory : NULL);
-	add_time(json, "created", process->created);
+	add_time(json, "created", moment_time(process->created));
 	add_time(json, "started", manager_started(view->manager, process));
 	add_time(json, "ended", ended_of(process));
 }

@@ -363,7 +363,7 @@ int status_show(const struct view *view, struct text *out)
 	add_shown(out, "stdout_to", view, stdout_to_show);
 	add_shown(out, "stderr_to", view, stderr_to_show);
 	add_dropped(view, out);
-	add_time(out, "created", process->created);
+	add_time(out, "created", moment_time(process->created));
 	add_shown(out, "started", view, started_show);
 	add_shown(out, "ended", view, ended_show);
 	add_usage(out, view);

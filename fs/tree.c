@@ -134,7 +134,7 @@ int target_stat(struct target *target, struct stat *out)
 		.st_uid = target->process ? target->process->owner : server->surroundings.uid,
 		.st_gid = target->process ? target->process->group : server->surroundings.gid,
 		.st_blksize = 4096,
-		.st_atim = target->process ? target->process->created : server->mounted,
+		.st_atim = target->process ? moment_time(target->process->created) : server->mounted,
 	};
 	if (target->process && target->row && target->row->permit)
 		out->st_uid = terms_user(target->process);
@@ -142,9 +142,9 @@ int target_stat(struct target *target, struct stat *out)
 	/* A directory's times stay: its attributes are cached. */
 	bool moves = target->row && target->row->kind != ROW_DIRECTORY;
 	if (moves && target->process && target->process->started.tv_sec)
-		out->st_mtim = out->st_ctim = target->process->started;
+		out->st_mtim = out->st_ctim = moment_time(target->process->started);
 	if (moves && target->process && target->process->ended.tv_sec)
-		out->st_mtim = out->st_ctim = target->process->ended;
+		out->st_mtim = out->st_ctim = moment_time(target->process->ended);
 	if (target->lock) {
 		out->st_nlink = target->lock->removed ? 0 : 1;
 		out->st_uid = target->lock->owner;

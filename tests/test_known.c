@@ -68,8 +68,8 @@ static void times_are_in_utc_to_the_microsecond(void **state)
 
 	world_run(world, process);
 	world_end(world, process, 0);
-	process->started = (struct timespec){ 951782400, 1999 };
-	process->ended = (struct timespec){ 4102444799, 999999999 };
+	process->started = (struct moment){ 951782400, 1999 };
+	process->ended = (struct moment){ 4102444799, 999999999 };
 	expect(started_show, &view, "2000-02-29T00:00:00.000001Z\n");
 	expect(ended_show, &view, "2099-12-31T23:59:59.999999Z\n");
 	expect_part(status_json_show, &view, "\"started\": \"2000-02-29T00:00:00.000001Z\", \"ended\": \"2099-12-31T23:59:59.999999Z\"");

@@ -61,9 +61,9 @@ static struct process *some_process(void)
 	process->launch = (struct ptable_ref){ 5, 600 };
 	process->pid = 4242;
 	process->status = 0x0100;
-	process->created = (struct timespec){ 1, 2 };
-	process->started = (struct timespec){ 3, 4 };
-	process->ended = (struct timespec){ 5, 999999999 };
+	process->created = (struct moment){ 1, 2 };
+	process->started = (struct moment){ 3, 4 };
+	process->ended = (struct moment){ 5, 999999999 };
 	process_set_error(process, "a sentence");
 	assert_int_equal(process_reserve_usage(process), 0);
 	process_set_usage(process, &(struct usage){ .utime = { 1, 5 }, .maxrss_kib = 99, .nivcsw = USAGE_UNKNOWN });
