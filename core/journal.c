@@ -19,7 +19,7 @@
 enum {
 	HEADER_SIZE = 4096 + JOURNAL_MEMORY,
 	LEAST_LIMIT = 128 << 10, /* before it a compaction is not worth its while, and its pages are kept for the next */
-	GROWTH = 3,            /* times what counted at the last compaction */
+	GROWTH = 2,            /* times what counted at the last compaction */
 };
 
 #define REMOVED (UINT32_C(1) << 31)
