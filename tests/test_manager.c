@@ -18,6 +18,26 @@ static void numbers_count_every_construction_and_are_never_used_again(void **sta
 	assert_int_equal(third->id, 3);
 }
 
+static void each_of_many_directories_is_found_and_no_other(void **state)
+{
+	enum { MANY = 1000 };
+	struct world *world = *state;
+	struct process *made[MANY];
+	char name[16];
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "worker-%d", i);
+		made[i] = world_make(world, name);
+	}
+	for (int i = 0; i < MANY; i += 2)
+		assert_int_equal(manager_remove(world->manager, made[i], NULL), 0);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "worker-%d", i);
+		assert_ptr_equal(manager_by_directory(world->manager, name), i % 2 ? made[i] : NULL);
+	}
+	assert_null(manager_by_directory(world->manager, "worker"));
+}
+
 static void a_number_whose_name_is_taken_is_passed_over(void **state)
 {
 	struct world *world = *state;
@@ -423,6 +443,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(numbers_count_every_construction_and_are_never_used_again),
+		IN_WORLD(each_of_many_directories_is_found_and_no_other),
 		IN_WORLD(a_number_whose_name_is_taken_is_passed_over),
 		IN_WORLD(what_is_refused_counts_nothing_and_makes_nothing),
 		IN_WORLD(names_are_refused_with_their_errno_and_sentence),

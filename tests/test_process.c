@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/capture.h"
+#include "core/cgroup_tree.h"
 #include "core/process.h"
 
 static const struct timespec some_time = { 12, 34 };
@@ -21,6 +23,16 @@ static struct process *make(void)
 
 	assert_non_null(process);
 	return process;
+}
+
+/* With a target, arguments and its records it is to be less than 1 KiB; what runs has the others, too. */
+static void a_process_takes_few_bytes(void **state)
+{
+	(void)state;
+	assert_true(sizeof(struct process) <= 416);
+	assert_true(sizeof(struct capture) <= 152);
+	assert_true(sizeof(struct cgroup_tree) <= 40);
+	assert_true(sizeof(struct ptable_entry) <= 56);
 }
 
 static bool begin(struct process *process)
@@ -423,6 +435,7 @@ static void start_methods_have_pythons_names_and_no_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_process_takes_few_bytes),
 		cmocka_unit_test(a_new_process_is_initial_and_has_nothing),
 		cmocka_unit_test(from_each_state_only_its_steps_are_legal_and_the_others_change_nothing),
 		cmocka_unit_test(a_life_keeps_what_was_learned_of_it),
