@@ -28,7 +28,7 @@ struct capture_cut {
 };
 
 LIST_HEAD(capture_list, capture);
-LIST_HEAD(stream_list, capture_stream);
+SLIST_HEAD(stream_list, capture_stream);
 
 struct captures {
 	uv_loop_t *loop;
@@ -62,9 +62,9 @@ static struct capture *capture_with(struct capture_stream *stream)
 	return (struct capture *)(void *)((char *)streams - offsetof(struct capture, streams));
 }
 
-static void forget_watch(struct capture_stream *stream)
+static void forget_watch(struct captures *set, struct capture_stream *stream)
 {
-	LIST_REMOVE(stream, link);
+	SLIST_REMOVE(watched_like(set, stream->watch), stream, capture_stream, link);
 	stream->watch = 0;
 }
 
@@ -74,7 +74,7 @@ static void disarm(struct capture *capture, int which)
 	if (!stream->watch)
 		return;
 	inotify_rm_watch(capture->set->inotify_fd, stream->watch);
-	forget_watch(stream);
+	forget_watch(capture->set, stream);
 }
 
 /* Result: false when growth of the stream can't be told by the kernel. */
@@ -89,7 +89,7 @@ static bool arm(struct capture *capture, int which)
 	if (watch < 0)
 		return false;
 	stream->watch = watch;
-	LIST_INSERT_HEAD(watched_like(set, watch), stream, link);
+	SLIST_INSERT_HEAD(watched_like(set, watch), stream, link);
 	return true;
 }
 
@@ -102,8 +102,8 @@ static bool arm_both(struct capture *capture)
 static void fire_all(struct captures *set)
 {
 	for (size_t i = 0; i < WATCH_LISTS; i++) {
-		while (!LIST_EMPTY(&set->watched[i])) {
-			struct capture *capture = capture_with(LIST_FIRST(&set->watched[i]));
+		while (!SLIST_EMPTY(&set->watched[i])) {
+			struct capture *capture = capture_with(SLIST_FIRST(&set->watched[i]));
 			disarm(capture, 0);
 			disarm(capture, 1);
 			wake(capture);
@@ -118,12 +118,12 @@ static void on_event(struct captures *set, const struct inotify_event *event)
 		fire_all(set);
 		return;
 	}
-	LIST_FOREACH(stream, watched_like(set, event->wd), link)
+	SLIST_FOREACH(stream, watched_like(set, event->wd), link)
 		if (stream->watch == event->wd)
 			break;
 	if (!stream)
 		return;
-	forget_watch(stream);
+	forget_watch(set, stream);
 	if (event->mask & IN_MODIFY)
 		wake(capture_with(stream));
 }
@@ -197,7 +197,6 @@ static void cut_to(struct capture *capture, int which, uint64_t first)
 	process_touch(capture->process);
 	stream->cut = cut;
 	stream->dropped = first;
-	share_recount(capture->process); /* or others would be cut for it, too */
 }
 
 /* The excess that is left alone: none at the end. */
@@ -217,9 +216,16 @@ static void bound(struct capture *capture, int which, uint64_t size)
 		process_touch(capture->process);
 		stream->dropped = 0;
 	}
-	uint64_t most = share_keeps(capture->process, size - stream->dropped);
-	if (!stream->cut && size > most && size - most >= stream->dropped + slack(capture))
+	uint64_t kept = size - stream->dropped;
+	stream->counted = kept;
+	uint64_t most = share_keeps(capture->process, kept);
+	if (kept <= most)
+		return;
+	if (!stream->cut && kept - most >= slack(capture))
 		cut_to(capture, which, size - most);
+	/* What is too much and left for a while is nothing that others should be cut for. */
+	stream->counted = most;
+	share_recount(capture->process);
 }
 
 /* Result: whether either stream has changed since the last look. */
@@ -479,6 +485,17 @@ struct capture_window capture_window(const struct process *process, int which)
 	if (window.end - window.first > most)
 		window.first = window.end - most;
 	return window;
+}
+
+void capture_resume(struct captures *set, struct process *process)
+{
+	struct capture *capture = process->output_fd[0] >= 0 || process->output_fd[1] >= 0 ? capture_of(set, process) : NULL;
+	for (int i = 0; capture && i < 2; i++) {
+		struct capture_window window = capture_window(process, i);
+		capture->streams[i].counted = window.end - window.first;
+	}
+	if (process->state == PROCESS_RUNNING)
+		capture_begin(process);
 }
 
 ssize_t capture_read(const struct process *process, int which, uint64_t *position, struct value *room)
