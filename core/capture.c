@@ -46,6 +46,7 @@ struct captures {
 	uint64_t grown; /* bytes, of all, since the last tick */
 };
 
+static void make_busy(struct capture *capture);
 static void wake(struct capture *capture);
 
 static bool is_running(const struct capture *capture)
@@ -99,14 +100,14 @@ static bool arm_both(struct capture *capture)
 	return arm(capture, 0) && arm(capture, 1);
 }
 
-/* Events were lost: each stream may have grown. */
+/* Events were lost: each stream may have grown. The timer looks and tells, since who is told for nothing has it watched again. */
 static void fire_all(struct captures *set)
 {
 	while (set->watches) {
 		struct capture *capture = set->watches->capture;
 		disarm(capture, 0);
 		disarm(capture, 1);
-		wake(capture);
+		make_busy(capture);
 	}
 }
 
