@@ -40,7 +40,8 @@ struct start {
 	const char *cgroups[CGROUP_KINDS + 2]; /* that it enters */
 	bool composed; /* invocation and message are to be finished */
 	bool has_turn, waits_for_turn;
-	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
+	bool is_sent; /* and counts among those */
+	STAILQ_ENTRY(start) link; /* waiting to be sent */
 	TAILQ_ENTRY(start) turn;  /* waiting for a turn */
 };
 
@@ -73,6 +74,7 @@ struct manager {
 	struct cgroups *cgroups; /* NULL until somebody asks for one */
 	LIST_HEAD(, tree_work) trees; /* core/tree */
 	STAILQ_HEAD(, start) unsent;
+	unsigned sent; /* launches that the keeper has to decide */
 	TAILQ_HEAD(, start) turnless;
 	unsigned turns; /* of all users but the mount's own */
 	int spare_at; /* descriptor number from which on idle streams are looked for */
@@ -144,6 +146,8 @@ void hold_move(struct manager *manager);
 void hold_take(struct manager *manager);
 /* start.c: launches that were begun go to the keeper. */
 void start_send(struct manager *manager);
+/* One that the keeper has already. */
+void start_count_sent(struct start *start);
 /* Now. */
 void manager_raise_now(struct manager *manager, const struct process *process, enum manager_event event);
 /* The list that a running process with that pid is on. */

@@ -22,8 +22,10 @@ void start_destroy(struct start *start)
 		invocation_finish(&start->invocation);
 	}
 	redirection_forget_writer(&start->writer);
-	if (start->manager)
+	if (start->manager) {
+		start->manager->sent -= start->is_sent;
 		turns_leave(start);
+	}
 	free(start);
 }
 
