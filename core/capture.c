@@ -5,6 +5,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "core/cutting.h"
 #include "core/memory_file.h"
 #include "core/memory_stock.h"
 #include "core/share.h"
@@ -22,14 +23,6 @@ struct capture_watch {
 	struct capture *capture;
 	int which;
 	UT_hash_handle hh;
-};
-
-struct capture_cut {
-	uv_work_t work;
-	struct capture *capture; /* NULL: destroyed meanwhile */
-	int which;
-	int fd;
-	uint64_t from, to;
 };
 
 LIST_HEAD(capture_list, capture);
@@ -150,28 +143,11 @@ static uint64_t size_of(const struct process *process, int which)
 	return memory_file_size(process->output_fd[which]);
 }
 
-static void on_cutting(uv_work_t *work)
-{
-	struct capture_cut *cut = work->data;
-	struct stat st;
-	/* The program may have truncated it meanwhile: what begins anew is not to be cut. When it fails there is more kept than was
-	 * asked for, and nothing else to be done. */
-	if (!fstat(cut->fd, &st) && (uint64_t)st.st_size >= cut->to)
-		(void)memory_file_cut(cut->fd, cut->from, cut->to);
-}
-
 static void bound(struct capture *capture, int which, uint64_t size);
 
-static void on_cut(uv_work_t *work, int status)
+static void on_cut(void *context, int which)
 {
-	(void)status;
-	struct capture_cut *cut = work->data;
-	struct capture *capture = cut->capture;
-	int which = cut->which;
-	close(cut->fd);
-	free(cut);
-	if (!capture)
-		return;
+	struct capture *capture = context;
 	capture->streams[which].cut = NULL;
 	bound(capture, which, size_of(capture->process, which));
 }
@@ -179,22 +155,18 @@ static void on_cut(uv_work_t *work, int status)
 static void cut_to(struct capture *capture, int which, uint64_t first)
 {
 	struct capture_stream *stream = &capture->streams[which];
-	struct capture_cut *cut = malloc(sizeof *cut);
-	if (!cut)
-		return;
-	*cut = (struct capture_cut){
-		.work.data = cut, .capture = capture, .which = which,
+	const struct cutting_wish wish = {
 		.fd = memory_file_open_for_cutting(capture->process->output_fd[which]),
 		.from = stream->dropped, .to = first,
+		.on_done = on_cut, .context = capture, .number = which,
 	};
-	if (cut->fd < 0 || uv_queue_work(capture->set->loop, &cut->work, on_cutting, on_cut)) {
-		if (cut->fd >= 0)
-			close(cut->fd);
-		free(cut);
+	if (wish.fd < 0)
+		return;
+	if (cutting_begin(capture->set->loop, &wish, &stream->cut)) {
+		close(wish.fd);
 		return;
 	}
 	process_touch(capture->process);
-	stream->cut = cut;
 	stream->dropped = first;
 	share_recount(capture->process); /* or others would be cut for it, too */
 }
@@ -421,8 +393,7 @@ void capture_destroy(struct capture *capture)
 		return;
 	for (int i = 0; i < 2; i++) {
 		disarm(capture, i);
-		if (capture->streams[i].cut)
-			capture->streams[i].cut->capture = NULL;
+		cutting_forget(capture->streams[i].cut);
 	}
 	if (capture->busy)
 		LIST_REMOVE(capture, link);
