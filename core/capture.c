@@ -35,6 +35,8 @@ struct captures {
 	struct memory_stock files;
 	struct capture_watch *watches;
 	struct capture_list busy;
+	struct capture_list left; /* of those that are busy: still to be visited in this tick */
+	uint64_t counted; /* the loop's time when what their owners have was counted last */
 	uint64_t tick_ms;
 	uint64_t grown; /* bytes, of all, since the last tick */
 };
@@ -104,14 +106,20 @@ static void fire_all(struct captures *set)
 	}
 }
 
-static void on_event(struct captures *set, const struct inotify_event *event)
+static struct capture_watch *find_watch(struct captures *set, int number)
 {
 	struct capture_watch *watch;
+	HASH_FIND_INT(set->watches, &number, watch);
+	return watch;
+}
+
+static void on_event(struct captures *set, const struct inotify_event *event)
+{
 	if (event->mask & IN_Q_OVERFLOW) {
 		fire_all(set);
 		return;
 	}
-	HASH_FIND_INT(set->watches, &event->wd, watch);
+	struct capture_watch *watch = find_watch(set, event->wd);
 	if (!watch)
 		return;
 	struct capture *capture = watch->capture;
@@ -120,20 +128,43 @@ static void on_event(struct captures *set, const struct inotify_event *event)
 		wake(capture);
 }
 
+/* The timer will look, if nobody does before. */
+static struct capture_watch *note_event(struct captures *set, const struct inotify_event *event)
+{
+	struct capture_watch *watch = find_watch(set, event->wd);
+	if (watch && event->mask & IN_MODIFY)
+		make_busy(watch->capture);
+	return watch;
+}
+
 static void on_inotify(uv_poll_t *poll, int status, int events)
 {
 	(void)status;
 	(void)events;
 	struct captures *set = poll->data;
-	char buffer[4096] __attribute__((aligned(8)));
-	ssize_t size;
-	while ((size = read(set->inotify_fd, buffer, sizeof buffer)) > 0) {
-		for (char *at = buffer; at < buffer + size;) {
-			const struct inotify_event *event = (const void *)at;
-			at += sizeof *event + event->len;
+	struct memory_events found;
+	const struct inotify_event *event;
+	while (memory_events_read(set->inotify_fd, &found)) {
+		for (size_t at = 0; (event = memory_events_next(&found, &at));)
+			note_event(set, event);
+		for (size_t at = 0; (event = memory_events_next(&found, &at));)
 			on_event(set, event);
-		}
 	}
+}
+
+/* Whoever waits is told by the timer. */
+static void take_events(struct captures *set)
+{
+	struct memory_events found;
+	const struct inotify_event *event;
+	while (memory_events_read(set->inotify_fd, &found))
+		for (size_t at = 0; (event = memory_events_next(&found, &at));) {
+			struct capture_watch *watch = note_event(set, event);
+			if (watch)
+				forget_watch(set, watch);
+			else if (event->mask & IN_Q_OVERFLOW)
+				fire_all(set);
+		}
 }
 
 /* ---- bounds ---- */
@@ -180,6 +211,37 @@ static uint64_t slack(const struct capture *capture)
 	return quarter < LEAST_CUT ? LEAST_CUT : quarter > MOST_UNCUT ? MOST_UNCUT : quarter;
 }
 
+static void count_list(const struct capture_list *list, const struct share *share)
+{
+	struct capture *capture;
+	LIST_FOREACH(capture, list, link)
+		if (capture->process->share == share)
+			share_recount(capture->process);
+}
+
+/* Once in a turn of the loop: each counts all that may have changed, as the timer does. */
+static void count_others(struct capture *capture)
+{
+	struct captures *set = capture->set;
+	if (set->counted == uv_now(set->loop))
+		return;
+	set->counted = uv_now(set->loop);
+	take_events(set);
+	count_list(&set->busy, capture->process->share);
+	count_list(&set->left, capture->process->share);
+}
+
+/* Of `kept` bytes. Nothing is cut for what another of the same owner has truncated meanwhile. */
+static uint64_t most_of(struct capture *capture, uint64_t kept)
+{
+	struct process *process = capture->process;
+	uint64_t most = share_keeps(process, kept);
+	if (kept <= most || most == process->configuration.output_max)
+		return most;
+	count_others(capture);
+	return share_keeps(process, kept);
+}
+
 static void bound(struct capture *capture, int which, uint64_t size)
 {
 	struct capture_stream *stream = &capture->streams[which];
@@ -188,7 +250,7 @@ static void bound(struct capture *capture, int which, uint64_t size)
 		process_touch(capture->process);
 		stream->dropped = 0;
 	}
-	uint64_t most = share_keeps(capture->process, size - stream->dropped);
+	uint64_t most = most_of(capture, size - stream->dropped);
 	if (!stream->cut && size > most && size - most >= stream->dropped + slack(capture))
 		cut_to(capture, which, size - most);
 }
@@ -288,14 +350,12 @@ static void visit(struct capture *capture)
 static void on_tick(uv_timer_t *timer)
 {
 	struct captures *set = timer->data;
-	struct capture_list left;
 	struct capture *capture;
-	LIST_INIT(&left);
 	while ((capture = LIST_FIRST(&set->busy))) {
 		LIST_REMOVE(capture, link);
-		LIST_INSERT_HEAD(&left, capture, link);
+		LIST_INSERT_HEAD(&set->left, capture, link);
 	}
-	while ((capture = LIST_FIRST(&left))) {
+	while ((capture = LIST_FIRST(&set->left))) {
 		LIST_REMOVE(capture, link);
 		LIST_INSERT_HEAD(&set->busy, capture, link);
 		visit(capture);
@@ -344,6 +404,7 @@ int captures_create(uv_loop_t *loop, struct captures **out)
 	uv_timer_init(loop, timer);
 	timer->data = set;
 	LIST_INIT(&set->busy);
+	LIST_INIT(&set->left);
 	memory_stock_begin(&set->files);
 	listen_to_inotify(set);
 	*out = set;
