@@ -199,7 +199,6 @@ static void cut_to(struct capture *capture, int which, uint64_t first)
 	}
 	process_touch(capture->process);
 	stream->dropped = first;
-	share_recount(capture->process); /* or others would be cut for it, too */
 }
 
 /* The excess that is left alone: none at the end. */
@@ -211,15 +210,27 @@ static uint64_t slack(const struct capture *capture)
 	return quarter < LEAST_CUT ? LEAST_CUT : quarter > MOST_UNCUT ? MOST_UNCUT : quarter;
 }
 
+/* What a program has truncated is gone, whoever looks first. */
+static void count_less(struct capture *capture)
+{
+	for (int i = 0; i < 2; i++) {
+		struct capture_stream *stream = &capture->streams[i];
+		uint64_t size = size_of(capture->process, i), kept = size < stream->dropped ? size : size - stream->dropped;
+		if (stream->counted > kept)
+			stream->counted = kept;
+	}
+	share_recount(capture->process);
+}
+
 static void count_list(const struct capture_list *list, const struct share *share)
 {
 	struct capture *capture;
 	LIST_FOREACH(capture, list, link)
 		if (capture->process->share == share)
-			share_recount(capture->process);
+			count_less(capture);
 }
 
-/* Once in a turn of the loop: each counts all that may have changed, as the timer does. */
+/* Once in a turn of the loop, which looks at all that may have changed, as the timer does. */
 static void count_others(struct capture *capture)
 {
 	struct captures *set = capture->set;
@@ -250,9 +261,16 @@ static void bound(struct capture *capture, int which, uint64_t size)
 		process_touch(capture->process);
 		stream->dropped = 0;
 	}
-	uint64_t most = most_of(capture, size - stream->dropped);
-	if (!stream->cut && size > most && size - most >= stream->dropped + slack(capture))
+	uint64_t kept = size - stream->dropped;
+	stream->counted = kept;
+	uint64_t most = most_of(capture, kept);
+	if (kept <= most)
+		return;
+	if (!stream->cut && kept - most >= slack(capture))
 		cut_to(capture, which, size - most);
+	/* What is too much and left for a while is nothing that others should be cut for. */
+	stream->counted = most;
+	share_recount(capture->process);
 }
 
 /* Result: whether either stream has changed since the last look. */
@@ -509,6 +527,17 @@ struct capture_window capture_window(const struct process *process, int which)
 	if (window.end - window.first > most)
 		window.first = window.end - most;
 	return window;
+}
+
+void capture_resume(struct captures *set, struct process *process)
+{
+	struct capture *capture = process->output_fd[0] >= 0 || process->output_fd[1] >= 0 ? capture_of(set, process) : NULL;
+	for (int i = 0; capture && i < 2; i++) {
+		struct capture_window window = capture_window(process, i);
+		capture->streams[i].counted = window.end - window.first;
+	}
+	if (process->state == PROCESS_RUNNING)
+		capture_begin(process);
 }
 
 ssize_t capture_read(const struct process *process, int which, uint64_t *position, struct value *room)

@@ -24,6 +24,7 @@ struct capture {
 	struct process *process;
 	struct capture_stream {
 		uint64_t dropped; /* bytes cut off at the front: offsets below are holes */
+		uint64_t counted; /* of what is kept: not what is too much and left for a while, nor what nobody has looked at */
 		uint64_t seen;    /* the size when somebody last looked */
 		struct capture_watch *watch;
 		struct cutting *cut; /* under way */
@@ -58,6 +59,8 @@ int capture_open(struct process *process, int which);
 
 /* The child runs: from now on its output is bounded. */
 void capture_begin(struct process *process);
+/* A new server has taken it over, with its descriptors and with what was dropped of it. Without memory its output is not bounded. */
+void capture_resume(struct captures *set, struct process *process);
 /* The process has ended (error 0) or is removed: everybody is told. */
 void capture_end(struct process *process, int error);
 /* After the end: a stream that is empty and that no descendant can write to any more keeps no descriptor. */

@@ -26,7 +26,6 @@ int cgroups_create(uv_loop_t *loop, const char *mountinfo, const char *membershi
 		free(cgroups);
 		return error;
 	}
-	cgroups_sweep_places(cgroups, false);
 	*out = cgroups;
 	return 0;
 }

@@ -51,7 +51,7 @@ struct cgroup {
 struct cgroups;
 
 /* For the keeper's child. Reads where groups are and where this process is in them: /proc/self/mountinfo and
- * /proc/self/cgroup, or files like them; and removes the empty groups of mounts whose keeper was killed.
+ * /proc/self/cgroup, or files like them.
  * Result: 0 and *out, -ENOMEM, open(2)'s errno, -ESRCH (the keeper is gone). */
 int cgroups_create(uv_loop_t *loop, const char *mountinfo, const char *membership, struct cgroups **out);
 /* For a server that follows one that died, before anything is made: takes what that one made. Groups with limits are
@@ -60,7 +60,8 @@ int cgroups_adopt(struct cgroups *cgroups);
 /* Removes what is empty. NULL is allowed. */
 void cgroups_destroy(struct cgroups *cgroups);
 
-/* For a keeper whose server has ended: removes what that left behind, as far as nobody is in it. */
+/* For a keeper, before its first server and after its last: removes what that one left behind and what mounts did whose keeper was
+ * killed, as far as nobody is in it. */
 void cgroups_sweep(void);
 
 /* Whether a limit of that kind can be set here: tried once. Result: 0, -EOPNOTSUPP with a sentence, -ENOMEM. */

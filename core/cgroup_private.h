@@ -50,8 +50,6 @@ void cgroup_trees_leave_unclaimed(struct cgroups *cgroups);
 int cgroups_find_places(struct cgroups *cgroups, const char *mountinfo, const char *membership);
 void cgroups_free_places(struct cgroups *cgroups);
 
-/* Removes the empty groups of keepers that have ended, and of this one when it is told to. */
-void cgroups_sweep_places(const struct cgroups *cgroups, bool own);
 /* Result: 0; -ESRCH when there is no such process. */
 int cgroup_prefix(pid_t keeper, char prefix[static CGROUP_PREFIX_ROOM]);
 

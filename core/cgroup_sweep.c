@@ -43,30 +43,29 @@ static bool is_stale(const char *name)
 }
 
 /* A group of this mount is known by its name alone: with many of them, looking for its keeper each time takes long. */
-static bool is_unneeded(const char *name, const char *prefix, bool own)
+static bool is_unneeded(const char *name, const char *prefix)
 {
-	bool is_own = *prefix && !strncmp(name, prefix, strlen(prefix));
-	return is_own ? own : is_stale(name);
+	return !strncmp(name, prefix, strlen(prefix)) || is_stale(name);
 }
 
-static void sweep_directory(const char *directory, const char *prefix, bool own)
+static void sweep_directory(const char *directory, const char *prefix)
 {
 	DIR *listing = opendir(directory);
 	if (!listing)
 		return;
 	for (struct dirent *entry; (entry = readdir(listing));)
-		if (is_unneeded(entry->d_name, prefix, own))
+		if (is_unneeded(entry->d_name, prefix))
 			unlinkat(dirfd(listing), entry->d_name, AT_REMOVEDIR);
 	closedir(listing);
 }
 
-void cgroups_sweep_places(const struct cgroups *cgroups, bool own)
+static void sweep_places(const struct cgroups *cgroups)
 {
 	for (int kind = 0; kind < CGROUP_KINDS; kind++)
 		if (cgroups->places[kind].directory)
-			sweep_directory(cgroups->places[kind].directory, cgroups->prefix, own);
+			sweep_directory(cgroups->places[kind].directory, cgroups->prefix);
 	if (cgroups->tree_place)
-		sweep_directory(cgroups->tree_place, cgroups->prefix, own);
+		sweep_directory(cgroups->tree_place, cgroups->prefix);
 }
 
 void cgroups_sweep(void)
@@ -75,6 +74,6 @@ void cgroups_sweep(void)
 	if (cgroup_prefix(getpid(), cgroups.prefix))
 		return;
 	if (!cgroups_find_places(&cgroups, "/proc/self/mountinfo", "/proc/self/cgroup"))
-		cgroups_sweep_places(&cgroups, true);
+		sweep_places(&cgroups);
 	cgroups_free_places(&cgroups);
 }

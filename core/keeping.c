@@ -428,10 +428,10 @@ int keeping_resume(struct manager *manager)
 		lineage_resume_session(manager, session);
 	}
 	while ((process = manager_after(manager, process ? process->id : 0))) {
+		capture_resume(manager->captures, process);
 		share_recount(process);
 		if (process->state != PROCESS_RUNNING)
 			continue;
-		capture_begin(process);
 		input_begin(process);
 	}
 	lineage_check_finished(manager);

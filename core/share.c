@@ -80,14 +80,10 @@ static void add_file(struct share_cost *cost, int fd)
 
 static void add_output(struct share_cost *cost, const struct process *process, int which)
 {
-	struct stat st;
-	int fd = process->output_fd[which];
-	uint64_t dropped = process->capture ? process->capture->streams[which].dropped : 0;
-	if (fd < 0)
+	if (process->output_fd[which] < 0)
 		return;
 	cost->descriptors++;
-	if (!fstat(fd, &st) && st.st_size > 0 && (uint64_t)st.st_size > dropped)
-		cost->bytes += (uint64_t)st.st_size - dropped;
+	cost->bytes += process->capture ? process->capture->streams[which].counted : 0;
 }
 
 void share_recount(struct process *process)

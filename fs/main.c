@@ -391,11 +391,11 @@ static int serve(const struct options *options, int parent_fd)
 	int status = EXIT_FAILURE;
 
 	int error = keeper_prepare();
+	cgroups_sweep();
 	if (error)
 		log_error("the keeper can't be prepared: %s", strerror(-error));
 	else if (program_init(&program) == 0)
 		status = keep(&program);
-	/* What a server that was killed could not remove. */
 	cgroups_sweep();
 	program_finish(&program);
 	return status;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """join: blocks its own writer and nobody else, is freed by any signal, costs no thread, and tells the truth after it."""
+import ctypes
 import errno
 import os
 import resource
@@ -9,8 +10,8 @@ import signal
 import subprocess
 import threading
 
-from harness import PYTHON, Skip, claim, main
-from plain import (Background, children_of, errno_of, exit_of, expect_errno, fork, read, same, value, wait_until,
+from harness import LIBC, PYTHON, Skip, claim, main
+from plain import (Background, Stopped, children_of, errno_of, exit_of, expect_errno, fork, read, same, value, wait_until,
                    write)
 
 LIMIT = 60
@@ -209,6 +210,26 @@ def a_deadline_is_kept_over_interruptions(mp):
         code = errno_of(write, path + '/ctl', 'join 2')
         return 0 if code == errno.ETIME and len(ticks) > 5 else 1
     same(exit_of(fork(join_with_ticks)), 0)
+
+
+@claim
+def who_waits_can_be_stopped_and_asks_again_when_it_goes_on(mp):
+    """Ctrl-Z: it stops at once; then a join has failed with EINTR and can be sent again, and cat p/wait goes on by itself."""
+    path = mp.start('stopped', 'sleep', '1000')
+
+    def join_again():
+        descriptor = os.open(path + '/ctl', os.O_WRONLY)
+        interrupted = LIBC.write(descriptor, b'join', 4) == -1 and ctypes.get_errno() == errno.EINTR
+        return 7 if interrupted and os.write(descriptor, b'join') == 4 else 1
+    cat = subprocess.Popen(['cat', path + '/wait'], stdout=subprocess.PIPE, text=True)
+    waiting = [fork(join_again), cat.pid]
+    mp.wait_until_held(*waiting)
+    for pid in waiting:
+        with Stopped(pid):
+            same(value(path + '/state'), 'running')
+    mp.wait_until_held(*waiting)
+    write(path + '/ctl', 'kill')
+    same((exit_of(waiting[0]), cat.communicate()[0]), (7, '-9\n'))
 
 
 @claim
