@@ -1,4 +1,4 @@
-#include "core/capture.h"
+#include "core/capture_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -6,16 +6,12 @@
 #include <unistd.h>
 
 #include "core/cutting.h"
-#include "core/memory_file.h"
-#include "core/memory_stock.h"
 #include "core/share.h"
 
 enum {
 	TICK_MS = 10,
 	SHORT_TICK_MS = 3, /* while so much comes that it would take too much memory by the next */
 	MUCH_PER_MS = 256 << 10,
-	LEAST_CUT = 64 << 10, /* while it runs: smaller ones are not worth their while */
-	MOST_UNCUT = 1 << 20,
 };
 
 struct capture_watch {
@@ -25,29 +21,8 @@ struct capture_watch {
 	UT_hash_handle hh;
 };
 
-LIST_HEAD(capture_list, capture);
-
-struct captures {
-	uv_loop_t *loop;
-	uv_timer_t *timer;
-	uv_poll_t *poll;
-	int inotify_fd; /* -1: none to be had, the timer looks at all */
-	struct memory_stock files;
-	struct capture_watch *watches;
-	struct capture_list busy;
-	struct capture_list left; /* of those that are busy: still to be visited in this tick */
-	uint64_t counted; /* the loop's time when what their owners have was counted last */
-	uint64_t tick_ms;
-	uint64_t grown; /* bytes, of all, since the last tick */
-};
-
 static void make_busy(struct capture *capture);
 static void wake(struct capture *capture);
-
-static bool is_running(const struct capture *capture)
-{
-	return capture->process->state == PROCESS_RUNNING;
-}
 
 /* ---- watches ---- */
 
@@ -152,8 +127,7 @@ static void on_inotify(uv_poll_t *poll, int status, int events)
 	}
 }
 
-/* Whoever waits is told by the timer. */
-static void take_events(struct captures *set)
+void captures_take_events(struct captures *set)
 {
 	struct memory_events found;
 	const struct inotify_event *event;
@@ -167,111 +141,7 @@ static void take_events(struct captures *set)
 		}
 }
 
-/* ---- bounds ---- */
-
-static uint64_t size_of(const struct process *process, int which)
-{
-	return memory_file_size(process->output_fd[which]);
-}
-
-static void bound(struct capture *capture, int which, uint64_t size);
-
-static void on_cut(void *context, int which)
-{
-	struct capture *capture = context;
-	capture->streams[which].cut = NULL;
-	bound(capture, which, size_of(capture->process, which));
-}
-
-static void cut_to(struct capture *capture, int which, uint64_t first)
-{
-	struct capture_stream *stream = &capture->streams[which];
-	const struct cutting_wish wish = {
-		.fd = memory_file_open_for_cutting(capture->process->output_fd[which]),
-		.from = stream->dropped, .to = first,
-		.on_done = on_cut, .context = capture, .number = which,
-	};
-	if (wish.fd < 0)
-		return;
-	if (cutting_begin(capture->set->loop, &wish, &stream->cut)) {
-		close(wish.fd);
-		return;
-	}
-	process_touch(capture->process);
-	stream->dropped = first;
-}
-
-/* The excess that is left alone: none at the end. */
-static uint64_t slack(const struct capture *capture)
-{
-	uint64_t quarter = capture->process->configuration.output_max / 4;
-	if (!is_running(capture))
-		return 1;
-	return quarter < LEAST_CUT ? LEAST_CUT : quarter > MOST_UNCUT ? MOST_UNCUT : quarter;
-}
-
-/* What a program has truncated is gone, whoever looks first. */
-static void count_less(struct capture *capture)
-{
-	for (int i = 0; i < 2; i++) {
-		struct capture_stream *stream = &capture->streams[i];
-		uint64_t size = size_of(capture->process, i), kept = size < stream->dropped ? size : size - stream->dropped;
-		if (stream->counted > kept)
-			stream->counted = kept;
-	}
-	share_recount(capture->process);
-}
-
-static void count_list(const struct capture_list *list, const struct share *share)
-{
-	struct capture *capture;
-	LIST_FOREACH(capture, list, link)
-		if (capture->process->share == share)
-			count_less(capture);
-}
-
-/* Once in a turn of the loop, which looks at all that may have changed, as the timer does. */
-static void count_others(struct capture *capture)
-{
-	struct captures *set = capture->set;
-	if (set->counted == uv_now(set->loop))
-		return;
-	set->counted = uv_now(set->loop);
-	take_events(set);
-	count_list(&set->busy, capture->process->share);
-	count_list(&set->left, capture->process->share);
-}
-
-/* Of `kept` bytes. Nothing is cut for what another of the same owner has truncated meanwhile. */
-static uint64_t most_of(struct capture *capture, uint64_t kept)
-{
-	struct process *process = capture->process;
-	uint64_t most = share_keeps(process, kept);
-	if (kept <= most || most == process->configuration.output_max)
-		return most;
-	count_others(capture);
-	return share_keeps(process, kept);
-}
-
-static void bound(struct capture *capture, int which, uint64_t size)
-{
-	struct capture_stream *stream = &capture->streams[which];
-	/* The program has truncated it, as `> /dev/stdout` does: what is there now is all. */
-	if (size < stream->dropped) {
-		process_touch(capture->process);
-		stream->dropped = 0;
-	}
-	uint64_t kept = size - stream->dropped;
-	stream->counted = kept;
-	uint64_t most = most_of(capture, kept);
-	if (kept <= most)
-		return;
-	if (!stream->cut && kept - most >= slack(capture))
-		cut_to(capture, which, size - most);
-	/* What is too much and left for a while is nothing that others should be cut for. */
-	stream->counted = most;
-	share_recount(capture->process);
-}
+/* ---- the timer ---- */
 
 /* Result: whether either stream has changed since the last look. */
 static bool look(struct capture *capture)
@@ -279,19 +149,17 @@ static bool look(struct capture *capture)
 	bool changed = false;
 	for (int i = 0; i < 2; i++) {
 		struct capture_stream *stream = &capture->streams[i];
-		uint64_t size = size_of(capture->process, i);
+		uint64_t size = capture_size(capture->process, i);
 		if (size == 0 && stream->seen == 0 && stream->dropped == 0)
 			continue;
 		changed |= size != stream->seen;
 		if (size > stream->seen)
 			capture->set->grown += size - stream->seen;
 		stream->seen = size;
-		bound(capture, i, size);
+		capture_bound(capture, i, size);
 	}
 	return changed;
 }
-
-/* ---- the timer ---- */
 
 /* The capture may be gone afterwards. */
 static void tell(struct capture *capture, int error)
@@ -338,7 +206,7 @@ static bool may_be_written(const struct process *process, int which)
 /* What a process left behind may write after its end: that is bounded too. */
 static bool is_wanted(const struct capture *capture)
 {
-	return is_running(capture) || !LIST_EMPTY(&capture->readers) || !LIST_EMPTY(&capture->observers) ||
+	return capture_is_running(capture) || !LIST_EMPTY(&capture->readers) || !LIST_EMPTY(&capture->observers) ||
 	       may_be_written(capture->process, 0) || may_be_written(capture->process, 1);
 }
 
@@ -505,7 +373,7 @@ void capture_end(struct process *process, int error)
 void capture_settle(struct process *process)
 {
 	for (int i = 0; i < 2; i++) {
-		if (process->output_fd[i] < 0 || size_of(process, i) || memory_file_may_be_written(process->output_fd[i]))
+		if (process->output_fd[i] < 0 || capture_size(process, i) || memory_file_may_be_written(process->output_fd[i]))
 			continue;
 		close(process->output_fd[i]);
 		process->output_fd[i] = -1;
@@ -520,7 +388,7 @@ static uint64_t dropped(const struct process *process, int which)
 /* To the byte, though the cut comes later and in larger pieces. */
 struct capture_window capture_window(const struct process *process, int which)
 {
-	struct capture_window window = { .end = size_of(process, which) };
+	struct capture_window window = { .end = capture_size(process, which) };
 	uint64_t most = process->configuration.output_max;
 	if (window.end >= dropped(process, which))
 		window.first = dropped(process, which);
@@ -542,7 +410,7 @@ void capture_resume(struct captures *set, struct process *process)
 
 ssize_t capture_read(const struct process *process, int which, uint64_t *position, struct value *room)
 {
-	uint64_t size = size_of(process, which), least = dropped(process, which);
+	uint64_t size = capture_size(process, which), least = dropped(process, which);
 	if (*position < least && least <= size)
 		*position = least;
 	if (*position >= size)
