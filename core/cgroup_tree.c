@@ -239,17 +239,21 @@ void cgroup_tree_disown(struct cgroup_tree **holder)
 	*holder = NULL;
 }
 
-int cgroup_tree_around(struct cgroups *cgroups, pid_t pid, struct cgroup_tree **out)
+int cgroup_tree_around(struct cgroups *cgroups, pid_t pid, struct cgroup_around *out)
 {
-	char name[sizeof cgroups->prefix + 32];
+	char name[sizeof cgroups->prefix + 64];
+	size_t size = strlen(cgroups->prefix);
 	int error = kin_group(pid, name, sizeof name);
-	*out = NULL;
-	if (error || strncmp(name, cgroups->prefix, strlen(cgroups->prefix)))
+	*out = (struct cgroup_around){0};
+	if (error || strncmp(name, cgroups->prefix, size))
 		return lack_of(error);
+	out->is_ours = true;
 	struct cgroup_tree *tree;
 	LIST_FOREACH(tree, &cgroups->taken, link)
 		if (!strcmp(strrchr(tree->directory, '/') + 1, name))
-			*out = tree;
+			out->tree = tree;
+	if (name[size] == 'p')
+		out->id = strtoull(name + size + 1, NULL, 10);
 	return 0;
 }
 
