@@ -6,7 +6,8 @@ import signal
 
 from groups import HIDDEN, groups_of, hidden_one, hierarchies, made_by, need, need_trees, tree_of
 from harness import PYTHON, Mount, Skip, claim, main, program_of
-from plain import Background, exists, expect_errno, read, same, stat_of, value, wait_until, write
+from locked import end_locked, start_locked
+from plain import Background, exists, expect_errno, read, same, value, wait_until, write
 
 V1 = {'memory_max': ('memory', 'memory.limit_in_bytes'), 'cpu_max': ('cpu', 'cpu.cfs_quota_us'), 'pids_max': ('pids', 'pids.max')}
 V2 = {'memory_max': 'memory.max', 'cpu_max': 'cpu.max', 'pids_max': 'pids.max'}
@@ -47,46 +48,14 @@ def a_hidden_one_is_still_inside(mp):
     write(path + '/ctl', 'eof\njoin')
 
 
-# An orphan that asks when it is told to. It faults a page of a file of the mount, which nobody provides until there is more, and maps the
-# file meanwhile: as long as that takes its environment can't be read.
-LOCKED = """
-import ctypes, mmap, os, sys, threading
-top, told = os.environ['PROCFS_MP'], sys.argv[1]
-held = os.open(top + '/silent/output', os.O_RDONLY)
-page = mmap.mmap(held, 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-left = 5000
-while left:
-    left -= len(os.read(held, left))
-def ask():
-    os.close(os.open(told + 'ask', os.O_RDONLY))
-    os.mkdir(top + '/made')
-asking = threading.Thread(target=ask)
-asking.start()
-threading.Thread(target=os.writev, args=(os.pipe()[1], [page]), daemon=True).start()
-os.read(os.open(told + 'map', os.O_RDONLY), 1)
-ctypes.CDLL(None).mmap(None, ctypes.c_size_t(4096), mmap.PROT_READ, mmap.MAP_PRIVATE, held, ctypes.c_long(0))
-"""
-
-
 @claim
 def nobody_waits_for_one_that_waits_itself_to_know_who_asks(mp):
     """The server waits for no program, least of all for one that waits for the server."""
     need_trees(mp)
-    silent = mp.start('silent', 'sh', ['-c', 'head -c 5000 /dev/zero; exec sleep 1000'])
-    wait_until(lambda: os.stat(silent + '/output').st_size == 5000, what='bytes to map')
-    for name in ('ask', 'map'):
-        os.mkfifo(mp.base + '/' + name)
-    words = ['-c', 'setsid "$0" -c "$1" "$2" & echo $!; read -r line', PYTHON, LOCKED, mp.base + '/']
-    path = mp.start('p', 'sh', words, stdin_open='1')
-    pid = int(wait_until(lambda: read(path + '/stdout'), what='its number'))
-    write(path + '/ctl', 'eof\njoin')
-    mapping = os.open(mp.base + '/map', os.O_WRONLY)
-    wait_until(lambda: mp.pending() == 1, what='a page that is waited for')
-    os.close(mapping)
-    wait_until(lambda: stat_of(pid)[:1] == [b'D'], what='a file that is being mapped')
+    start_locked(mp)
     os.close(os.open(mp.base + '/ask', os.O_WRONLY))
     wait_until(lambda: Background(os.path.isdir, mp('made')).result(), what='what it has made')
-    write(mp('silent', 'ctl'), 'kill')
+    end_locked(mp)
 
 
 @claim
