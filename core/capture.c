@@ -1,4 +1,4 @@
-#include "core/capture.h"
+#include "core/capture_private.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -6,48 +6,17 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "core/memory_file.h"
-#include "core/memory_stock.h"
+#include "core/cutting.h"
 #include "core/share.h"
 
 enum {
 	TICK_MS = 10,
 	SHORT_TICK_MS = 3, /* while so much comes that it would take too much memory by the next */
 	MUCH_PER_MS = 256 << 10,
-	LEAST_CUT = 64 << 10, /* while it runs: smaller ones are not worth their while */
-	MOST_UNCUT = 1 << 20,
-	WATCH_LISTS = 4096,
 };
 
-struct capture_cut {
-	uv_work_t work;
-	struct capture *capture; /* NULL: destroyed meanwhile */
-	int which;
-	int fd;
-	uint64_t from, to;
-};
-
-LIST_HEAD(capture_list, capture);
-SLIST_HEAD(stream_list, capture_stream);
-
-struct captures {
-	uv_loop_t *loop;
-	uv_timer_t *timer;
-	uv_poll_t *poll;
-	int inotify_fd; /* -1: none to be had, the timer looks at all */
-	struct memory_stock files;
-	struct stream_list watched[WATCH_LISTS]; /* by the watch: to be on one needs no memory */
-	struct capture_list busy;
-	uint64_t tick_ms;
-	uint64_t grown; /* bytes, of all, since the last tick */
-};
-
+static void make_busy(struct capture *capture);
 static void wake(struct capture *capture);
-
-static bool is_running(const struct capture *capture)
-{
-	return capture->process->state == PROCESS_RUNNING;
-}
 
 /* ---- watches ---- */
 
@@ -98,7 +67,7 @@ static bool arm_both(struct capture *capture)
 	return arm(capture, 0) && arm(capture, 1);
 }
 
-/* Events were lost: each stream may have grown. */
+/* Events were lost: each stream may have grown. The timer looks and tells, since who is told for nothing has it watched again. */
 static void fire_all(struct captures *set)
 {
 	for (size_t i = 0; i < WATCH_LISTS; i++) {
@@ -106,21 +75,27 @@ static void fire_all(struct captures *set)
 			struct capture *capture = capture_with(SLIST_FIRST(&set->watched[i]));
 			disarm(capture, 0);
 			disarm(capture, 1);
-			wake(capture);
+			make_busy(capture);
 		}
 	}
 }
 
-static void on_event(struct captures *set, const struct inotify_event *event)
+static struct capture_stream *find_watched(struct captures *set, int watch)
 {
 	struct capture_stream *stream;
+	SLIST_FOREACH(stream, watched_like(set, watch), link)
+		if (stream->watch == watch)
+			break;
+	return stream;
+}
+
+static void on_event(struct captures *set, const struct inotify_event *event)
+{
 	if (event->mask & IN_Q_OVERFLOW) {
 		fire_all(set);
 		return;
 	}
-	SLIST_FOREACH(stream, watched_like(set, event->wd), link)
-		if (stream->watch == event->wd)
-			break;
+	struct capture_stream *stream = find_watched(set, event->wd);
 	if (!stream)
 		return;
 	forget_watch(set, stream);
@@ -128,105 +103,45 @@ static void on_event(struct captures *set, const struct inotify_event *event)
 		wake(capture_with(stream));
 }
 
+/* The timer will look, if nobody does before. */
+static struct capture_stream *note_event(struct captures *set, const struct inotify_event *event)
+{
+	struct capture_stream *stream = find_watched(set, event->wd);
+	if (stream && event->mask & IN_MODIFY)
+		make_busy(capture_with(stream));
+	return stream;
+}
+
 static void on_inotify(uv_poll_t *poll, int status, int events)
 {
 	(void)status;
 	(void)events;
 	struct captures *set = poll->data;
-	char buffer[4096] __attribute__((aligned(8)));
-	ssize_t size;
-	while ((size = read(set->inotify_fd, buffer, sizeof buffer)) > 0) {
-		for (char *at = buffer; at < buffer + size;) {
-			const struct inotify_event *event = (const void *)at;
-			at += sizeof *event + event->len;
+	struct memory_events found;
+	const struct inotify_event *event;
+	while (memory_events_read(set->inotify_fd, &found)) {
+		for (size_t at = 0; (event = memory_events_next(&found, &at));)
+			note_event(set, event);
+		for (size_t at = 0; (event = memory_events_next(&found, &at));)
 			on_event(set, event);
+	}
+}
+
+void captures_take_events(struct captures *set)
+{
+	struct memory_events found;
+	const struct inotify_event *event;
+	while (memory_events_read(set->inotify_fd, &found))
+		for (size_t at = 0; (event = memory_events_next(&found, &at));) {
+			struct capture_stream *stream = note_event(set, event);
+			if (stream)
+				forget_watch(set, stream);
+			else if (event->mask & IN_Q_OVERFLOW)
+				fire_all(set);
 		}
-	}
 }
 
-/* ---- bounds ---- */
-
-static uint64_t size_of(const struct process *process, int which)
-{
-	return memory_file_size(process->output_fd[which]);
-}
-
-static void on_cutting(uv_work_t *work)
-{
-	struct capture_cut *cut = work->data;
-	struct stat st;
-	/* The program may have truncated it meanwhile: what begins anew is not to be cut. When it fails there is more kept than was
-	 * asked for, and nothing else to be done. */
-	if (!fstat(cut->fd, &st) && (uint64_t)st.st_size >= cut->to)
-		(void)memory_file_cut(cut->fd, cut->from, cut->to);
-}
-
-static void bound(struct capture *capture, int which, uint64_t size);
-
-static void on_cut(uv_work_t *work, int status)
-{
-	(void)status;
-	struct capture_cut *cut = work->data;
-	struct capture *capture = cut->capture;
-	int which = cut->which;
-	close(cut->fd);
-	free(cut);
-	if (!capture)
-		return;
-	capture->streams[which].cut = NULL;
-	bound(capture, which, size_of(capture->process, which));
-}
-
-static void cut_to(struct capture *capture, int which, uint64_t first)
-{
-	struct capture_stream *stream = &capture->streams[which];
-	struct capture_cut *cut = malloc(sizeof *cut);
-	if (!cut)
-		return;
-	*cut = (struct capture_cut){
-		.work.data = cut, .capture = capture, .which = which,
-		.fd = memory_file_open_for_cutting(capture->process->output_fd[which]),
-		.from = stream->dropped, .to = first,
-	};
-	if (cut->fd < 0 || uv_queue_work(capture->set->loop, &cut->work, on_cutting, on_cut)) {
-		if (cut->fd >= 0)
-			close(cut->fd);
-		free(cut);
-		return;
-	}
-	process_touch(capture->process);
-	stream->cut = cut;
-	stream->dropped = first;
-}
-
-/* The excess that is left alone: none at the end. */
-static uint64_t slack(const struct capture *capture)
-{
-	uint64_t quarter = capture->process->configuration.output_max / 4;
-	if (!is_running(capture))
-		return 1;
-	return quarter < LEAST_CUT ? LEAST_CUT : quarter > MOST_UNCUT ? MOST_UNCUT : quarter;
-}
-
-static void bound(struct capture *capture, int which, uint64_t size)
-{
-	struct capture_stream *stream = &capture->streams[which];
-	/* The program has truncated it, as `> /dev/stdout` does: what is there now is all. */
-	if (size < stream->dropped) {
-		process_touch(capture->process);
-		stream->dropped = 0;
-	}
-	uint64_t kept = size - stream->dropped;
-	stream->counted = kept;
-	uint64_t most = share_keeps(capture->process, kept);
-	if (kept <= most)
-		return;
-	if (!stream->cut && kept - most >= slack(capture))
-		cut_to(capture, which, size - most);
-	/* What is too much and left for a while is nothing that others should be cut for. */
-	stream->counted = most;
-	share_recount(capture->process);
-}
+/* ---- the timer ---- */
 
 /* Result: whether either stream has changed since the last look. */
 static bool look(struct capture *capture)
@@ -234,19 +149,17 @@ static bool look(struct capture *capture)
 	bool changed = false;
 	for (int i = 0; i < 2; i++) {
 		struct capture_stream *stream = &capture->streams[i];
-		uint64_t size = size_of(capture->process, i);
+		uint64_t size = capture_size(capture->process, i);
 		if (size == 0 && stream->seen == 0 && stream->dropped == 0)
 			continue;
 		changed |= size != stream->seen;
 		if (size > stream->seen)
 			capture->set->grown += size - stream->seen;
 		stream->seen = size;
-		bound(capture, i, size);
+		capture_bound(capture, i, size);
 	}
 	return changed;
 }
-
-/* ---- the timer ---- */
 
 /* The capture may be gone afterwards. */
 static void tell(struct capture *capture, int error)
@@ -293,7 +206,7 @@ static bool may_be_written(const struct process *process, int which)
 /* What a process left behind may write after its end: that is bounded too. */
 static bool is_wanted(const struct capture *capture)
 {
-	return is_running(capture) || !LIST_EMPTY(&capture->readers) || !LIST_EMPTY(&capture->observers) ||
+	return capture_is_running(capture) || !LIST_EMPTY(&capture->readers) || !LIST_EMPTY(&capture->observers) ||
 	       may_be_written(capture->process, 0) || may_be_written(capture->process, 1);
 }
 
@@ -323,14 +236,12 @@ static void visit(struct capture *capture)
 static void on_tick(uv_timer_t *timer)
 {
 	struct captures *set = timer->data;
-	struct capture_list left;
 	struct capture *capture;
-	LIST_INIT(&left);
 	while ((capture = LIST_FIRST(&set->busy))) {
 		LIST_REMOVE(capture, link);
-		LIST_INSERT_HEAD(&left, capture, link);
+		LIST_INSERT_HEAD(&set->left, capture, link);
 	}
-	while ((capture = LIST_FIRST(&left))) {
+	while ((capture = LIST_FIRST(&set->left))) {
 		LIST_REMOVE(capture, link);
 		LIST_INSERT_HEAD(&set->busy, capture, link);
 		visit(capture);
@@ -379,6 +290,7 @@ int captures_create(uv_loop_t *loop, struct captures **out)
 	uv_timer_init(loop, timer);
 	timer->data = set;
 	LIST_INIT(&set->busy);
+	LIST_INIT(&set->left);
 	memory_stock_begin(&set->files);
 	listen_to_inotify(set);
 	*out = set;
@@ -429,8 +341,7 @@ void capture_destroy(struct capture *capture)
 		return;
 	for (int i = 0; i < 2; i++) {
 		disarm(capture, i);
-		if (capture->streams[i].cut)
-			capture->streams[i].cut->capture = NULL;
+		cutting_forget(capture->streams[i].cut);
 	}
 	if (capture->busy)
 		LIST_REMOVE(capture, link);
@@ -463,7 +374,7 @@ void capture_end(struct process *process, int error)
 void capture_settle(struct process *process)
 {
 	for (int i = 0; i < 2; i++) {
-		if (process->output_fd[i] < 0 || size_of(process, i) || memory_file_may_be_written(process->output_fd[i]))
+		if (process->output_fd[i] < 0 || capture_size(process, i) || memory_file_may_be_written(process->output_fd[i]))
 			continue;
 		close(process->output_fd[i]);
 		process->output_fd[i] = -1;
@@ -478,7 +389,7 @@ static uint64_t dropped(const struct process *process, int which)
 /* To the byte, though the cut comes later and in larger pieces. */
 struct capture_window capture_window(const struct process *process, int which)
 {
-	struct capture_window window = { .end = size_of(process, which) };
+	struct capture_window window = { .end = capture_size(process, which) };
 	uint64_t most = process->configuration.output_max;
 	if (window.end >= dropped(process, which))
 		window.first = dropped(process, which);
@@ -500,7 +411,7 @@ void capture_resume(struct captures *set, struct process *process)
 
 ssize_t capture_read(const struct process *process, int which, uint64_t *position, struct value *room)
 {
-	uint64_t size = size_of(process, which), least = dropped(process, which);
+	uint64_t size = capture_size(process, which), least = dropped(process, which);
 	if (*position < least && least <= size)
 		*position = least;
 	if (*position >= size)

@@ -269,18 +269,24 @@ void cgroup_tree_disown(struct cgroup_tree **holder)
 	*holder = NULL;
 }
 
-int cgroup_tree_around(struct cgroups *cgroups, pid_t pid, struct cgroup_tree **out)
+int cgroup_tree_around(struct cgroups *cgroups, pid_t pid, struct cgroup_around *out)
 {
-	char name[NAME_ROOM];
+	char name[CGROUP_PREFIX_ROOM + 64];
+	size_t size = strlen(cgroups->prefix);
 	uint64_t number;
 	int error = kin_group(pid, name, sizeof name);
-	*out = NULL;
-	if (error || !cgroup_tree_numbered(cgroups, name, &number))
+	*out = (struct cgroup_around){0};
+	if (error || strncmp(name, cgroups->prefix, size))
 		return lack_of(error);
+	out->is_ours = true;
+	if (name[size] == 'p')
+		out->id = strtoull(name + size + 1, NULL, 10);
+	if (!cgroup_tree_numbered(cgroups, name, &number))
+		return 0;
 	struct cgroup_tree *tree;
 	LIST_FOREACH(tree, &cgroups->taken, link)
 		if (tree->number == number)
-			*out = tree;
+			out->tree = tree;
 	return 0;
 }
 

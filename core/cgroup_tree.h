@@ -41,8 +41,15 @@ void cgroup_tree_leave(struct cgroups *cgroups, struct cgroup_tree *tree);
 /* *holder becomes NULL. */
 void cgroup_tree_disown(struct cgroup_tree **holder);
 
-/* The one that the process is in; NULL: none of ours. Result: 0 and *out; a lack (core/lack). */
-int cgroup_tree_around(struct cgroups *cgroups, pid_t pid, struct cgroup_tree **out);
+/* Which group a process is in. */
+struct cgroup_around {
+	bool is_ours; /* of this mount */
+	struct cgroup_tree *tree; /* NULL: one with limits, or of a process that is over */
+	uint64_t id; /* whose limits it has; 0: none */
+};
+
+/* Result: 0 and *out; a lack (core/lack). */
+int cgroup_tree_around(struct cgroups *cgroups, pid_t pid, struct cgroup_around *out);
 
 /* The directory of a group, and files of it; each is to be freed, and NULL without memory. */
 char *cgroup_tree_directory(const struct cgroups *cgroups, const struct cgroup_tree *tree);

@@ -103,7 +103,11 @@ static bool is_orphan_of(const struct descent *descent, struct look *look, const
 	uid_t uid = 0;
 	if (descent->root && orphan->kin.session == descent->root)
 		return true;
-	int error = kin_environment_number(orphan->pid, "PROCFS_MP_ID", &id);
+	/* A read of an environment waits for whoever changes that process's memory: of other users nothing is waited for. Last of all
+	 * the user again, who may be another by then. */
+	int error = kin_user(orphan->pid, &uid);
+	if (!error && uid == descent->uid)
+		error = kin_environment_number(orphan->pid, "PROCFS_MP_ID", &id);
 	if (!error && id == descent->id)
 		error = kin_user(orphan->pid, &uid);
 	if (is_lack(error))

@@ -357,8 +357,10 @@ static void resume_start(struct manager *manager, struct process *process)
 {
 	struct ptable *table = manager->config.table;
 	enum ptable_state state = process->launch.generation ? ptable_state(table, process->launch) : PTABLE_FREE;
-	if (state != PTABLE_FREE && state != PTABLE_CLAIMED)
+	if (state != PTABLE_FREE && state != PTABLE_CLAIMED) {
+		start_count_sent(process->start);
 		return;
+	}
 	manager->claims -= has_claim(process);
 	ptable_step(table, process->launch, PTABLE_CLAIMED, PTABLE_FAILED);
 	ptable_release(table, process->launch);

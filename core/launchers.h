@@ -3,7 +3,7 @@
  *
  * They take turns at the socket: each blocks in its own launch, and there is always one left that listens, so an
  * exec that hangs holds up its own start only. With LAUNCHERS_MAX of them hanging the next ones wait in the socket:
- * how many one user may have in flight is for the server to limit. They do not end before the mount, whatever becomes
+ * how many may be in flight, of one user and of all, is for the server to limit. They do not end before the mount, whatever becomes
  * of servers, because a program's PR_SET_PDEATHSIG is about the thread that cloned it: without a server they pause.
  *
  * Owns: the threads. Must not know: reaping, signals.

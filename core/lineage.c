@@ -50,16 +50,33 @@ static int by_environment(struct manager *manager, const struct caller *caller, 
 	return lack_of(error);
 }
 
-/* One that has neither parents nor such an environment any more is still in its process's control group. */
-static int by_group(struct manager *manager, const struct caller *caller, struct process **out)
+static struct process *of_group(struct manager *manager, const struct cgroup_around *group)
 {
-	struct cgroup_tree *tree = NULL;
-	int error = manager->cgroups ? cgroup_tree_around(manager->cgroups, caller->pid, &tree) : 0;
-	if (error || !tree || !tree->holder)
-		return error;
-	struct process *process = (struct process *)(void *)((char *)tree->holder - offsetof(struct process, tree));
-	*out = process->state == PROCESS_RUNNING ? process : NULL;
-	return 0;
+	if (!group->tree)
+		return group->id ? manager_by_id(manager, group->id) : NULL;
+	struct cgroup_tree **holder = group->tree->holder;
+	return holder ? (struct process *)(void *)((char *)holder - offsetof(struct process, tree)) : NULL;
+}
+
+/* One that has neither parents nor such an environment any more is still in its process's control group. Result: 0, *out, which may
+ * be NULL, and whether that is final; a lack. */
+static int by_group(struct manager *manager, const struct caller *caller, struct process **out, bool *is_final)
+{
+	struct cgroup_around group = {0};
+	int error = manager->cgroups ? cgroup_tree_around(manager->cgroups, caller->pid, &group) : 0;
+	struct process *process = error ? NULL : of_group(manager, &group);
+	*out = process && process->state == PROCESS_RUNNING ? process : NULL;
+	*is_final = group.is_ours;
+	return error;
+}
+
+/* A read of an environment waits for whoever changes that process's memory, and who maps a file of ours may wait for us: it is read
+ * of one alone that is in no group of ours. */
+static int by_origin(struct manager *manager, const struct caller *caller, struct process **out)
+{
+	bool is_final;
+	int error = by_group(manager, caller, out, &is_final);
+	return error || is_final ? error : by_environment(manager, caller, out);
 }
 
 /* Nothing that began before the oldest process of ours can descend from one: the walk ends there. */
@@ -82,10 +99,8 @@ static int walk(struct manager *manager, const struct caller *caller, struct pro
 	if (is_lack(error) || (!asks_session && (error || start < oldest)))
 		return lack_of(error);
 	for (int depth = 0; depth < ANCESTORS_MAX && pid > 1; depth++) {
-		if (pid == manager->keeper_pid) {
-			error = by_environment(manager, caller, out);
-			return error || *out ? error : by_group(manager, caller, out);
-		}
+		if (pid == manager->keeper_pid)
+			return by_origin(manager, caller, out);
 		if (session && !*session)
 			*session = session_by_pid(manager, pid);
 		struct kin kin;

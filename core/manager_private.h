@@ -42,7 +42,8 @@ struct start {
 	char *group; /* the first of them, when it is a tree */
 	bool composed; /* invocation and message are to be finished */
 	bool has_turn, waits_for_turn;
-	STAILQ_ENTRY(start) link; /* waiting for room in the socket */
+	bool is_sent; /* and counts among those */
+	STAILQ_ENTRY(start) link; /* waiting to be sent */
 	TAILQ_ENTRY(start) turn;  /* waiting for a turn */
 };
 
@@ -75,6 +76,7 @@ struct manager {
 	struct cgroups *cgroups; /* NULL until somebody asks for one */
 	LIST_HEAD(, tree_work) trees; /* core/tree */
 	STAILQ_HEAD(, start) unsent;
+	unsigned sent; /* launches that the keeper has to decide */
 	TAILQ_HEAD(, start) turnless;
 	unsigned turns; /* of all users but the mount's own */
 	int spare_at; /* descriptor number from which on idle streams are looked for */
@@ -147,6 +149,8 @@ void hold_move(struct manager *manager);
 void hold_take(struct manager *manager);
 /* start.c: launches that were begun go to the keeper. */
 void start_send(struct manager *manager);
+/* One that the keeper has already. */
+void start_count_sent(struct start *start);
 /* Now. */
 void manager_raise_now(struct manager *manager, const struct process *process, enum manager_event event);
 /* The list that a running process with that pid is on. */

@@ -176,3 +176,19 @@ int memory_file_watch(int inotify_fd, int own_fd)
 	name_descriptor(path, own_fd);
 	return inotify_add_watch(inotify_fd, path, IN_MODIFY | IN_ONESHOT);
 }
+
+bool memory_events_read(int inotify_fd, struct memory_events *out)
+{
+	ssize_t size = inotify_fd < 0 ? 0 : read(inotify_fd, out->bytes, sizeof out->bytes);
+	out->size = size > 0 ? (size_t)size : 0;
+	return size > 0;
+}
+
+const struct inotify_event *memory_events_next(const struct memory_events *events, size_t *at)
+{
+	if (*at >= events->size)
+		return NULL;
+	const struct inotify_event *event = (const void *)(events->bytes + *at);
+	*at += sizeof *event + event->len;
+	return event;
+}

@@ -11,7 +11,9 @@
 #define PROCFS_MP_MEMORY_FILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/inotify.h>
 
 /* Result: the descriptor of the place where files will be made (the caller closes it), or -errno: there can be none. */
 int memory_file_place(void);
@@ -36,5 +38,16 @@ bool memory_file_may_be_written(int own_fd);
 
 /* Result: the number of an inotify watch for the next growth, told once; -1 with errno when there is none to be had. */
 int memory_file_watch(int inotify_fd, int own_fd);
+
+/* What the kernel has told of files that are watched. */
+struct memory_events {
+	char bytes[4096] __attribute__((aligned(8)));
+	size_t size;
+};
+
+/* Of a descriptor that does not wait; -1 has none. Result: false when there is nothing more. */
+bool memory_events_read(int inotify_fd, struct memory_events *out);
+/* Those that were read, one after the other; *at is 0 at first. Result: NULL at the end. */
+const struct inotify_event *memory_events_next(const struct memory_events *events, size_t *at);
 
 #endif

@@ -23,8 +23,10 @@ void start_destroy(struct start *start)
 	}
 	redirection_forget_writer(&start->writer);
 	free(start->group);
-	if (start->manager)
+	if (start->manager) {
+		start->manager->sent -= start->is_sent;
 		turns_leave(start);
+	}
 	free(start);
 }
 

@@ -13,9 +13,14 @@
 #include "core/cgroup_tree.h"
 #include "core/input.h"
 #include "core/kin.h"
+#include "core/launchers.h"
 #include "core/manager_private.h"
 #include "core/share.h"
 #include "core/terms.h"
+
+/* One launcher is left to the keeper for the command, and one that reads: a launch may wait for an answer of ours, as one does whose
+ * cwd is in the mount, while we wait for the keeper to take a descriptor (hold.c). */
+enum { SENT_MOST = LAUNCHERS_MAX - 2 };
 
 static void listen_for(struct manager *manager);
 
@@ -28,16 +33,28 @@ static void give_up(struct manager *manager, struct process *process, int error)
 	start_fail(manager, process, error, why.sentence);
 }
 
+void start_count_sent(struct start *start)
+{
+	start->is_sent = true;
+	start->manager->sent++;
+}
+
+static struct start *next_to_send(struct manager *manager)
+{
+	return manager->sent < SENT_MOST ? STAILQ_FIRST(&manager->unsent) : NULL;
+}
+
 void start_send(struct manager *manager)
 {
 	struct start *start;
 	bool sent = false;
-	while ((start = STAILQ_FIRST(&manager->unsent))) {
+	while ((start = next_to_send(manager))) {
 		int error = message_send_launch(manager->config.socket_fd, &start->message);
 		if (error == -EAGAIN)
 			break;
 		STAILQ_REMOVE_HEAD(&manager->unsent, link);
 		sent = true;
+		start_count_sent(start);
 		/* Without a keeper (EPIPE) the mount ends, and this start with it. */
 		if (error && error != -EPIPE)
 			give_up(manager, start->process, error);
@@ -73,7 +90,7 @@ static void on_keeper(uv_poll_t *handle, int status, int events)
 
 static void listen_for(struct manager *manager)
 {
-	int events = UV_READABLE | (STAILQ_EMPTY(&manager->unsent) ? 0 : UV_WRITABLE);
+	int events = UV_READABLE | (next_to_send(manager) ? UV_WRITABLE : 0);
 	if (events == manager->keeper_events)
 		return;
 	manager->keeper_events = events;

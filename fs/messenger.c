@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/fuse.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -78,6 +79,8 @@ static _Noreturn void be_messenger(int fuse_fd, int turn_fd, int channel_fd)
 	static char message[MESSAGE_ROOM];
 	ssize_t size;
 	close_all_but((int[]){ fuse_fd, turn_fd, channel_fd }, 3);
+	/* One that stands still would not see the end of its server, and the next one would wait for its turn. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "procfs-mp-msg");
 	wait_for_the_one_before(turn_fd);
 	while ((size = recv(channel_fd, message, sizeof message, 0)) > 0) {

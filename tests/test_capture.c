@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -14,7 +15,7 @@
 
 #include "core/capture.h"
 
-enum { LONGEST_MS = 20000 };
+enum { LONGEST_MS = 20000, TOLD_MOST = 1000 };
 
 struct world {
 	uv_loop_t loop;
@@ -320,6 +321,47 @@ static void without_watches_the_timer_tells_as_long_as_somebody_waits(void **sta
 	captures_destroy(set);
 }
 
+/* Asks again for what is not there yet, as a read that waits does. */
+static void on_told_too_early(struct waiter *waiter, int error)
+{
+	struct world *world = (struct world *)((char *)waiter - offsetof(struct world, waiter));
+
+	on_told(waiter, error);
+	if (world->told == TOLD_MOST)
+		return;
+	capture_expect(world->process->capture);
+	waiter_wait(&world->process->capture->readers, waiter);
+}
+
+/* Each watch that is taken away is an event of inotify's: so many that the kernel drops some. */
+static void who_waits_for_what_does_not_come_holds_nobody_up_when_events_were_lost(void **state)
+{
+	struct world *world = *state;
+	struct capture *capture = world->process->capture;
+	FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "r");
+	long most = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%ld", &most), 1);
+	fclose(file);
+	begin(world);
+	world->waiter.on_done = on_told_too_early;
+	for (long i = 0; i <= most; i++) {
+		capture_expect(capture);
+		capture_end(world->process, 0);
+	}
+	capture_expect(capture);
+	assert_non_null(capture->streams[0].watch);
+	waiter_wait(&capture->readers, &world->waiter);
+	AWAIT(world, !capture->busy);
+	assert_int_equal(world->told, 0);
+	waiter_cancel(&world->waiter);
+	world->waiter.on_done = on_told;
+	waiter_wait(&capture->readers, &world->waiter);
+	say(world, "x");
+	AWAIT(world, world->told);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -336,6 +378,7 @@ int main(void)
 		TEST(a_destroyed_capture_leaves_its_cut_to_end_alone),
 		TEST(a_truncated_stream_begins_anew),
 		TEST(without_watches_the_timer_tells_as_long_as_somebody_waits),
+		TEST(who_waits_for_what_does_not_come_holds_nobody_up_when_events_were_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,8 @@ import signal
 
 from groups import HIDDEN, groups_of, hidden_one, hierarchies, made_by, need, need_trees, tree_of
 from harness import PYTHON, Mount, Skip, claim, main, program_of
-from plain import exists, expect_errno, read, same, value, wait_until, write
+from locked import end_locked, start_locked
+from plain import Background, exists, expect_errno, read, same, value, wait_until, write
 
 V1 = {'memory_max': ('memory', 'memory.limit_in_bytes'), 'cpu_max': ('cpu', 'cpu.cfs_quota_us'), 'pids_max': ('pids', 'pids.max')}
 V2 = {'memory_max': 'memory.max', 'cpu_max': 'cpu.max', 'pids_max': 'pids.max'}
@@ -45,6 +46,16 @@ def a_hidden_one_is_still_inside(mp):
     wait_until(lambda: 'done' in read(path + '/stdout'), what='it has written')
     same((read(path + '/stdout'), read(path + '/result'), read(path + '/stderr')), ('p\ndone\n', '42\n', ''))
     write(path + '/ctl', 'eof\njoin')
+
+
+@claim
+def nobody_waits_for_one_that_waits_itself_to_know_who_asks(mp):
+    """The server waits for no program, least of all for one that waits for the server."""
+    need_trees(mp)
+    start_locked(mp)
+    os.close(os.open(mp.base + '/ask', os.O_WRONLY))
+    wait_until(lambda: Background(os.path.isdir, mp('made')).result(), what='what it has made')
+    end_locked(mp)
 
 
 @claim

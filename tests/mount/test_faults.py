@@ -276,6 +276,21 @@ def who_tells_the_kernel_of_changes_may_stand_still_or_die():
 
 
 @claim
+def who_tells_the_kernel_of_changes_and_stands_still_ends_with_its_server():
+    """The next server's has its turn: nobody waits for the one before."""
+    with Mount() as mp:
+        if not messengers(mp):
+            raise Skip('this kernel is told nothing')
+        path = mp.start('p', 'sleep', '1000')
+        with Stopped(messengers(mp)[0]):
+            mp.kill_server()
+            same(value(path + '/alive'), '1')
+            write(path + '/ctl', 'kill\njoin')
+            same(value(path + '/alive'), '0')
+        same('does not let go' in mp.messages(), False, mp.messages())
+
+
+@claim
 def a_keeper_that_dies_leaves_nothing_that_lies(mp):
     """No end is reported that was not seen: never 0; nothing is started again; what ran is ended."""
     with Mount() as other:

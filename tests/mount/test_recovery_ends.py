@@ -120,7 +120,7 @@ def a_launch_that_fails_after_the_kill_tells_the_same_sentence(mp):
         same({name: (starts[name].result(), read(mp(name + '0', 'error'))) for name in cases}, expected)
 
 
-LAUNCHERS = 128  # LAUNCHERS_MAX of core/launchers.h
+LAUNCHERS = 126  # SENT_MOST of core/start.c
 
 
 def starts_told(mp, name):

@@ -8,8 +8,8 @@ import subprocess
 
 import harness
 from harness import Mount
-from plain import (Background, append, contains, errno_of, exit_of, expect_errno, read, read_bytes, same, value, wait_until, write,
-                   write_all)
+from plain import (Background, Stopped, append, contains, errno_of, exit_of, expect_errno, read, read_bytes, same, value, wait_until,
+                   write, write_all)
 from users import ALICE, as_alice, as_bob, claim, fork_as, main_for_users
 
 MANY = 200  # of each other thing, in a mount with small limits
@@ -112,6 +112,47 @@ def what_one_process_writes_too_much_another_does_not_lose(mp):
             same(len(read_bytes(slow + '/stdout')) > 500000, True)
             as_alice(lambda: os.rmdir(path))
         os.kill(writer, signal.SIGKILL)
+
+
+# Does what it is told by a FIFO, and then says so on stderr.
+TOLD = 'while read size; do [ "$size" = none ] && truncate -s 0 /dev/stdout || head -c "$size" /dev/zero; echo >&2; done < "$0"'
+
+
+class Told:
+    """A process of alice's that writes so many bytes, or truncates what it has written."""
+
+    def __init__(self, mp, name):
+        fifo, self.said, self.count = f'{mp.base}/{name}.fifo', f'{mp.base}/{name}.said', 0
+        os.mkfifo(fifo)
+        write(self.said, '', os.O_WRONLY | os.O_CREAT)
+        for path in (fifo, self.said):
+            os.chmod(path, 0o666)
+        self.path = as_alice(lambda: mp.start(name, 'sh', ['-c', TOLD, fifo], stderr_to=self.said))
+        self.fifo = open(fifo, 'wb', buffering=0)
+
+    def do(self, what):
+        self.fifo.write(f'{what}\n'.encode())
+        self.count += 1
+        wait_until(lambda: os.path.getsize(self.said) == self.count, what='it has done so')
+
+
+@claim
+def what_one_process_has_truncated_another_does_not_lose():
+    """Output is cut when there is no room for it, and not for what has gone before it came."""
+    with Mount('allow_other', 'max_bytes=8M') as mp:
+        one, other = Told(mp, 'one'), Told(mp, 'other')
+        one.do(5000000)
+        other.do(1)
+        # A refusal, after which what is kept is counted anew.
+        same(errno_of(as_alice, lambda: append(one.path + '/stdin', 'x')), errno.EBUSY)
+        with Stopped(mp.server):
+            other.do(1500000)
+            one.do('none')
+            other.do(4000000)
+        for told in (one, other):
+            told.fifo.close()
+            as_alice(lambda told=told: write(told.path + '/ctl', 'join'))
+        same(as_alice(lambda: len(read_bytes(other.path + '/stdout'))), 5500001)
 
 
 @claim

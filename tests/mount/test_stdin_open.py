@@ -8,9 +8,10 @@ import signal
 import subprocess
 
 from harness import claim, main
-from plain import Background, append, contains, errno_of, exit_of, expect_errno, fork, read, read_bytes, same, value, wait_until, write
+from plain import Background, Stopped, append, contains, errno_of, exit_of, expect_errno, fork, read, read_bytes, same, value, wait_until, write
 
 PIPE = 65536
+MANY = 300  # starts: more than the keeper launches at once, and than fit in its socket
 
 
 def silent(mount, name, **files):
@@ -206,6 +207,21 @@ def a_start_that_fails_keeps_the_input_for_the_next(mount):
     write(path + '/ctl', 'start\neof\njoin')
     same(read(path + '/stdout'), 'kept\nmore\n')
     contains(read(path + '/ctl'), 'eof')
+
+
+@claim
+def starts_that_come_together_are_not_refused_for_what_each_waits_for_itself(mount):
+    """A child that enters a directory of the mount waits for an answer of the server, which does not wait for it."""
+    os.mkdir(mount('directory'))
+    paths = [mount.make(f'p{i}', 'true', stdin_open='1', cwd=mount('directory')) for i in range(MANY)]
+    held = [os.open(path + '/ctl', os.O_WRONLY) for path in paths]
+    mount.idle()
+    with Stopped(mount.server):
+        writers = [Background(os.write, descriptor, b'start') for descriptor in held]
+        wait_until(lambda: mount.pending() == MANY, what='starts that wait')
+    for writer, descriptor in zip(writers, held):
+        same(writer.result(), len('start'))
+        os.close(descriptor)
 
 
 main()

@@ -12,6 +12,7 @@ import subprocess
 
 import harness
 from harness import Mount, Skip
+from locked import end_locked, start_locked
 from plain import (contains, errno_name, errno_of, exit_of, expect_errno, fork, in_child, read, same, value, wait_until,
                    write)
 from users import ALICE, BOB, DENIED, GROUP, NOBODYS, as_alice, as_bob, claim, main_for_users, user_mount
@@ -57,6 +58,16 @@ def starts_of_one_user_that_hang_hold_up_no_other_user(mp):
             os.kill(other.server, signal.SIGCONT)
         same([exit_of(pid) for pid in starts], [1] * 140)
         same({value(path + '/state') for path in paths}, {'initial'})
+
+
+@claim
+def a_tree_is_signalled_also_while_another_users_orphan_cannot_be_read(mp):
+    """What one user's programs wait for is no other user's affair."""
+    path = as_alice(lambda: mp.start('alice', 'sleep', '1000'))
+    start_locked(mp)
+    same(exit_of(fork(lambda: errno_of(as_alice, lambda: write(path + '/ctl', 'kill tree\njoin')))), 0)
+    same(value(path + '/exitcode'), '-9')
+    end_locked(mp)
 
 
 @claim

@@ -1,0 +1,108 @@
+/* How much is kept of an output: as much as its process may have, and its owner. */
+#include <unistd.h>
+
+#include "core/capture_private.h"
+#include "core/cutting.h"
+#include "core/share.h"
+
+enum {
+	LEAST_CUT = 64 << 10, /* while it runs: smaller ones are not worth their while */
+	MOST_UNCUT = 1 << 20,
+};
+
+static void on_cut(void *context, int which)
+{
+	struct capture *capture = context;
+	capture->streams[which].cut = NULL;
+	capture_bound(capture, which, capture_size(capture->process, which));
+}
+
+static void cut_to(struct capture *capture, int which, uint64_t first)
+{
+	struct capture_stream *stream = &capture->streams[which];
+	const struct cutting_wish wish = {
+		.fd = memory_file_open_for_cutting(capture->process->output_fd[which]),
+		.from = stream->dropped, .to = first,
+		.on_done = on_cut, .context = capture, .number = which,
+	};
+	if (wish.fd < 0)
+		return;
+	if (cutting_begin(capture->set->loop, &wish, &stream->cut)) {
+		close(wish.fd);
+		return;
+	}
+	process_touch(capture->process);
+	stream->dropped = first;
+}
+
+/* The excess that is left alone: none at the end. */
+static uint64_t slack(const struct capture *capture)
+{
+	uint64_t quarter = capture->process->configuration.output_max / 4;
+	if (!capture_is_running(capture))
+		return 1;
+	return quarter < LEAST_CUT ? LEAST_CUT : quarter > MOST_UNCUT ? MOST_UNCUT : quarter;
+}
+
+/* What a program has truncated is gone, whoever looks first. */
+static void count_less(struct capture *capture)
+{
+	for (int i = 0; i < 2; i++) {
+		struct capture_stream *stream = &capture->streams[i];
+		uint64_t size = capture_size(capture->process, i), kept = size < stream->dropped ? size : size - stream->dropped;
+		if (stream->counted > kept)
+			stream->counted = kept;
+	}
+	share_recount(capture->process);
+}
+
+static void count_list(const struct capture_list *list, const struct share *share)
+{
+	struct capture *capture;
+	LIST_FOREACH(capture, list, link)
+		if (capture->process->share == share)
+			count_less(capture);
+}
+
+/* Once in a turn of the loop, which looks at all that may have changed, as the timer does. */
+static void count_others(struct capture *capture)
+{
+	struct captures *set = capture->set;
+	if (set->counted == uv_now(set->loop))
+		return;
+	set->counted = uv_now(set->loop);
+	captures_take_events(set);
+	count_list(&set->busy, capture->process->share);
+	count_list(&set->left, capture->process->share);
+}
+
+/* Of `kept` bytes. Nothing is cut for what another of the same owner has truncated meanwhile. */
+static uint64_t most_of(struct capture *capture, uint64_t kept)
+{
+	struct process *process = capture->process;
+	uint64_t most = share_keeps(process, kept);
+	if (kept <= most || most == process->configuration.output_max)
+		return most;
+	count_others(capture);
+	return share_keeps(process, kept);
+}
+
+void capture_bound(struct capture *capture, int which, uint64_t size)
+{
+	struct capture_stream *stream = &capture->streams[which];
+	/* The program has truncated it, as `> /dev/stdout` does: what is there now is all. */
+	if (size < stream->dropped) {
+		process_touch(capture->process);
+		stream->dropped = 0;
+	}
+	uint64_t kept = size - stream->dropped;
+	stream->counted = kept;
+	uint64_t most = most_of(capture, kept);
+	if (kept <= most)
+		return;
+	if (!stream->cut && kept - most >= slack(capture))
+		cut_to(capture, which, size - most);
+	/* What is too much and left for a while is nothing that others should be cut for. */
+	stream->counted = most;
+	share_recount(capture->process);
+}

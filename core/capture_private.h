@@ -1,0 +1,46 @@
+/*
+ * What the capture's files share: capture.c (who is looked at and when, who is told) and capture_bound.c (how much is kept).
+ */
+#ifndef PROCFS_MP_CAPTURE_PRIVATE_H
+#define PROCFS_MP_CAPTURE_PRIVATE_H
+
+#include "core/capture.h"
+#include "core/memory_file.h"
+#include "core/memory_stock.h"
+
+enum { WATCH_LISTS = 4096 };
+
+LIST_HEAD(capture_list, capture);
+SLIST_HEAD(stream_list, capture_stream);
+
+struct captures {
+	uv_loop_t *loop;
+	uv_timer_t *timer;
+	uv_poll_t *poll;
+	int inotify_fd; /* -1: none to be had, the timer looks at all */
+	struct memory_stock files;
+	struct stream_list watched[WATCH_LISTS]; /* by the watch: to be on one needs no memory */
+	struct capture_list busy;
+	struct capture_list left; /* of those that are busy: still to be visited in this tick */
+	uint64_t counted; /* the loop's time when what their owners have was counted last */
+	uint64_t tick_ms;
+	uint64_t grown; /* bytes, of all, since the last tick */
+};
+
+static inline bool capture_is_running(const struct capture *capture)
+{
+	return capture->process->state == PROCESS_RUNNING;
+}
+
+static inline uint64_t capture_size(const struct process *process, int which)
+{
+	return memory_file_size(process->output_fd[which]);
+}
+
+/* capture.c: what the kernel tells of growth is taken now; those that have grown are looked at, and who waits is told, by the timer. */
+void captures_take_events(struct captures *set);
+
+/* capture_bound.c: of a stream of that size no more is kept than may be. */
+void capture_bound(struct capture *capture, int which, uint64_t size);
+
+#endif
