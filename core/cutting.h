@@ -1,10 +1,10 @@
 /*
  * cutting: the front of a memory file is given back.
  *
- * By a thread of its own: a program that writes to the file holds its lock, and for as long as it likes when the bytes that it
- * writes lie where nobody provides them. A few such programs would hold all of a pool's threads, and with them everybody else.
+ * Apart: a program that writes to the file holds its lock, and for as long as it likes when the bytes that it writes lie where nobody
+ * provides them.
  *
- * Owns: the thread. Must not know: whose file it is.
+ * Must not know: whose file it is.
  */
 #ifndef PROCFS_MP_CUTTING_H
 #define PROCFS_MP_CUTTING_H

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/apart.h"
 #include "core/cgroup_tree.h"
 #include "core/descent.h"
 #include "core/kin.h"
@@ -14,7 +15,6 @@
 #include "core/terms.h"
 
 struct tree_work {
-	uv_work_t work;
 	struct manager *manager; /* NULL: it is gone */
 	uint64_t id;
 	struct descent descent;
@@ -28,9 +28,9 @@ struct tree_work {
 	LIST_ENTRY(tree_work) link;
 };
 
-static void on_work(uv_work_t *work)
+static void on_work(void *context)
 {
-	struct tree_work *tree = work->data;
+	struct tree_work *tree = context;
 	tree->error = descent_signal(&tree->descent, tree->signal_number, &tree->denied);
 }
 
@@ -53,11 +53,9 @@ static void describe(const struct tree_work *tree, struct process *process)
 	process_set_error(process, why.sentence);
 }
 
-static void on_after_work(uv_work_t *work, int status)
+static void on_after_work(void *context)
 {
-	struct tree_work *tree = work->data;
-	if (status)
-		tree->error = status;
+	struct tree_work *tree = context;
 	if (tree->manager) {
 		LIST_REMOVE(tree, link);
 		if (tree->group)
@@ -147,7 +145,6 @@ int manager_signal_tree(struct manager *manager, struct process *process, int si
 	struct tree_work *tree = calloc(1, sizeof *tree);
 	if (!tree)
 		return -ENOMEM;
-	tree->work.data = tree;
 	tree->manager = manager;
 	tree->id = process->id;
 	tree->signal_number = signal_number;
@@ -160,7 +157,7 @@ int manager_signal_tree(struct manager *manager, struct process *process, int si
 	if (!error)
 		error = list_others(manager, process, &tree->descent);
 	if (!error)
-		error = uv_queue_work(manager->config.loop, &tree->work, on_work, on_after_work);
+		error = apart_begin(manager->config.loop, on_work, on_after_work, tree);
 	if (error) {
 		if (tree->group)
 			tree->group->pins--;

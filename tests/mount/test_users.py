@@ -13,7 +13,7 @@ import subprocess
 import harness
 from harness import Mount, Skip
 from locked import end_locked, start_locked
-from plain import (contains, errno_name, errno_of, exit_of, expect_errno, fork, in_child, read, same, value, wait_until,
+from plain import (Background, contains, errno_name, errno_of, exit_of, expect_errno, fork, in_child, read, same, value, wait_until,
                    write)
 from users import ALICE, BOB, DENIED, GROUP, NOBODYS, as_alice, as_bob, claim, main_for_users, user_mount
 
@@ -68,6 +68,21 @@ def a_tree_is_signalled_also_while_another_users_orphan_cannot_be_read(mp):
     same(exit_of(fork(lambda: errno_of(as_alice, lambda: write(path + '/ctl', 'kill tree\njoin')))), 0)
     same(value(path + '/exitcode'), '-9')
     end_locked(mp)
+
+
+@claim
+def searches_that_wait_hold_up_nobody_else(mp):
+    """However many wait for an orphan of their own user, others have their trees signalled and their programs started."""
+    paths = [mp.start(f'q{number}', 'sleep', '1000') for number in range(8)]
+    start_locked(mp)
+    searches = [Background(write, path + '/ctl', 'kill tree') for path in paths]
+    mp.wait_until_held(*searches)
+    path = as_alice(lambda: mp.start('hers', 'sleep', '1000'))
+    as_alice(lambda: write(path + '/ctl', 'kill tree\njoin'))
+    same((value(path + '/exitcode'), [search.is_alive() for search in searches]), ('-9', [True] * len(searches)))
+    end_locked(mp)
+    for search in searches:
+        search.result()
 
 
 @claim
