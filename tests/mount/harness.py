@@ -222,11 +222,15 @@ class Mount:
                     wait_until(lambda: self._remove(name), what=f'the removal of {name}')
         except PermissionError:
             pass  # as in _wait_mounted
-        for pid, state in children_of(self.keeper).items():
-            if pid not in self.servers and state != 'Z':
+        wait_until(self._has_no_orphan, what='the keeper reaps every child that ended')
+
+    def _has_no_orphan(self):
+        """Kills those that were left, which may come to the keeper one after the other."""
+        orphans = {pid: state for pid, state in children_of(self.keeper).items() if pid not in self.servers}
+        for pid, state in orphans.items():
+            if state != 'Z':
                 errno_of(os.kill, pid, signal.SIGKILL)
-        wait_until(lambda: set(children_of(self.keeper)) <= set(self.servers),
-                   what='the keeper reaps every child that ended')
+        return not orphans
 
     def end(self):
         """Asks it to end, in the way chosen at construction."""

@@ -136,7 +136,7 @@ def count_allocations(mp, faults):
     return faults.seen()
 
 
-@claim(timeout=280)
+@claim(timeout=500)
 def an_allocation_that_fails_is_enomem_or_nothing_and_changes_nothing():
     """Without memory a call is ENOMEM or succeeds; done again it succeeds as if nothing had been; the server lives."""
     faults = Faults()
@@ -154,7 +154,7 @@ def an_allocation_that_fails_is_enomem_or_nothing_and_changes_nothing():
         faults.arm(0)
 
 
-@claim(timeout=280)
+@claim(timeout=500)
 def memory_that_is_gone_for_long_is_survived():
     """While there is no memory at all every call is ENOMEM or succeeds, and after that all is as it was."""
     faults = Faults()
@@ -167,7 +167,7 @@ def memory_that_is_gone_for_long_is_survived():
         faults.arm(0)
 
 
-@claim(timeout=120)
+@claim(timeout=300)
 def a_keeper_without_memory_fails_a_start_and_nothing_else():
     """start is ENOMEM, and succeeds when it is done again."""
     faults = Faults()
@@ -189,7 +189,7 @@ def a_keeper_without_memory_fails_a_start_and_nothing_else():
         faults.arm(0)
 
 
-@claim(timeout=280)
+@claim(timeout=500)
 def a_descriptor_that_cannot_be_had_is_enfile_or_nothing_and_changes_nothing():
     """Where the machine has no more open files a call is ENFILE or succeeds; done again it succeeds as if nothing had been."""
     faults = Faults()
@@ -217,7 +217,7 @@ def a_tree(mp):
     return path, [int(value(path + '/stdout')), int(value(path + '/pid'))]
 
 
-@claim(timeout=120)
+@claim(timeout=300)
 def a_tree_is_signalled_whole_or_the_write_fails():
     """terminate tree takes all; where /proc cannot be read for lack of descriptors it says so."""
     faults = Faults()
@@ -237,7 +237,7 @@ def a_tree_is_signalled_whole_or_the_write_fails():
                 number += int(SLOWNESS) + seen // 200
 
 
-@claim(timeout=200)
+@claim(timeout=300)
 def a_server_that_lacks_something_when_it_begins_is_followed():
     """A lack is no fault: another server is tried, and nothing is lost."""
     faults = Faults()
