@@ -303,7 +303,7 @@ static int take_rest(struct process *process, struct process_ties *ties, struct 
 int process_unpack(uint64_t id, struct record_reader *from, struct process **out, struct process_ties *ties)
 {
 	char *directory = record_copy(from, NULL), *identity = record_copy(from, NULL);
-	bool named = directory && identity && strlen(directory) <= NAME_MAX;
+	bool named = directory && *directory && identity && strlen(directory) <= NAME_MAX;
 	struct process *process = named ? process_create(directory, identity) : NULL;
 	int error = process ? 0 : named ? -ENOMEM : -EPROTO;
 	free(directory);

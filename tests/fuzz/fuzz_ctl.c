@@ -45,9 +45,9 @@ static void check_untouched(const struct process *process)
 {
 	const struct configuration *c = &process->configuration;
 
-	require(!c->target.bytes && !c->args.count && !c->kwargs.bytes && !c->env.bytes && !c->cwd.bytes && !c->run.bytes &&
-		c->umask == PROCESS_UMASK_DEFAULT && c->start_method == START_SPAWN && !process->name && !process->daemonic &&
-		!process->authkey && process->state == PROCESS_INITIAL, "parsing changes nothing");
+	require(!c->target.bytes && !c->args.count && !c->details && c->umask == PROCESS_UMASK_DEFAULT &&
+		c->start_method == START_SPAWN && !process->name && !process->daemonic && !process->authkey &&
+		process->state == PROCESS_INITIAL, "parsing changes nothing");
 }
 
 /* The same bytes, refused or not, give the same answer without their final newline. */

@@ -53,7 +53,7 @@ static const uint8_t *take_line(const uint8_t **data, size_t *size, size_t *leng
 }
 
 /* As the stores allow it: no NUL, and lines of the right form. */
-static void set_lines(struct value *value, const uint8_t *data, size_t size, int unset)
+static void set_lines(struct process *process, enum detail which, const uint8_t *data, size_t size, int unset)
 {
 	char *bytes = string_of(data, size);
 
@@ -62,10 +62,11 @@ static void set_lines(struct value *value, const uint8_t *data, size_t size, int
 			char *whole = NULL;
 
 			if ((strchr(line, '=') > line && *line != '-') || (unset && *line == '-' && line[1] && !strchr(line, '='))) {
-				int length = asprintf(&whole, "%s%s%s", value->bytes ? value->bytes : "", value->bytes ? "\n" : "", line);
+				const char *before = process_detail(process, which)->bytes;
+				int length = asprintf(&whole, "%s%s%s", before ? before : "", before ? "\n" : "", line);
 
 				if (length > 0)
-					value_set(value, whole, (size_t)length);
+					(void)!process_set_detail(process, which, whole, (size_t)length);
 				free(whole);
 			}
 		}
@@ -94,12 +95,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else if (i == 1)
 			(void)!words_split(&c->args, (const char *)line, length, &problem);
 		else if (i == 2)
-			set_lines(&c->kwargs, line, length, 0);
+			set_lines(process, DETAIL_KWARGS, line, length, 0);
 	}
-	set_lines(&c->env, data, size / 2, 1);
+	set_lines(process, DETAIL_ENV, data, size / 2, 1);
 	if (size)
-		value_set(&c->run, data + size / 2, size - size / 2);
-	if ((c->target.size || c->run.size) && !invocation_init(&invocation, process, &from, NULL)) {
+		(void)!process_set_detail(process, DETAIL_RUN, data + size / 2, size - size / 2);
+	if ((c->target.size || process_detail(process, DETAIL_RUN)->size) && !invocation_init(&invocation, process, &from, NULL)) {
 		check(&invocation);
 		invocation_finish(&invocation);
 	}

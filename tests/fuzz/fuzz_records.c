@@ -15,7 +15,7 @@ static int take_process(struct record_reader *from, struct text *out)
 
 	if (error)
 		return error;
-	require(process->state <= PROCESS_BETWEEN && process->directory, "a process has a state and a directory");
+	require(process->state <= PROCESS_BETWEEN && *process->directory, "a process has a state and a directory");
 	process_pack(process, &ties, out);
 	process_destroy(process);
 	return 0;
