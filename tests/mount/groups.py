@@ -2,6 +2,7 @@
 import errno
 import os
 
+from cgroups import made_by
 from harness import Skip
 from plain import errno_of, read, same, value, wait_until, write
 
@@ -15,23 +16,6 @@ def need(mp, *files):
             raise Skip(value(path + '/error'))
         same(code, 0, file)
     os.rmdir(path)
-
-
-def hierarchies():
-    """controller (v1) or '' (v2) -> mountpoint."""
-    found = {}
-    for line in open('/proc/self/mountinfo'):
-        fields, rest = (half.split() for half in line.split(' - '))
-        for name in [''] if rest[0] == 'cgroup2' else rest[2].split(',') if rest[0] == 'cgroup' else []:
-            found.setdefault(name, fields[4])
-    return found
-
-
-def made_by(mount):
-    """The directories that this mount has made anywhere."""
-    prefix = f'procfs-mp-{os.stat("/proc/self/ns/pid").st_ino}-{mount.keeper}-'
-    return [directory for top in set(hierarchies().values()) for directory, _, _ in os.walk(top)
-            if os.path.basename(directory).startswith(prefix)]
 
 
 def groups_of(mount):

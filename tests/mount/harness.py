@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 
+from cgroups import made_by
 from plain import (DEADLINE, SLOWNESS, as_bytes, children_of, comment, errno_of, exists, file_in_use, parent_of, read, same,
                    stat_of, vector, wait_until, write, write_all)
 
@@ -280,6 +281,8 @@ class Mount:
             subprocess.run(['umount', '-l', self.path], stderr=subprocess.DEVNULL)
         self.process.wait()
         Mount.active.remove(self)
+        for directory in made_by(self):
+            errno_of(write, directory + '/cgroup.kill', '1', os.O_WRONLY)
         for pid in self.leftovers():
             errno_of(os.kill, pid, signal.SIGKILL)
             errno_of(os.waitpid, pid, 0)

@@ -44,3 +44,5 @@ def start_locked(mp):
 def end_locked(mp):
     """Its page comes to an end."""
     write(mp('silent', 'ctl'), 'kill')
+    for name in ('ask', 'map'):
+        os.unlink(mp.base + '/' + name)

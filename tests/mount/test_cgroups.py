@@ -4,7 +4,8 @@ import errno
 import os
 import signal
 
-from groups import HIDDEN, groups_of, hidden_one, hierarchies, made_by, need, need_trees, tree_of
+from cgroups import hierarchies, made_by
+from groups import HIDDEN, groups_of, hidden_one, need, need_trees, tree_of
 from harness import PYTHON, Mount, Skip, claim, main, program_of
 from locked import end_locked, start_locked
 from plain import Background, exists, expect_errno, read, same, value, wait_until, write

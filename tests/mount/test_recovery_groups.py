@@ -3,7 +3,8 @@
 import os
 import signal
 
-from groups import HIDDEN, groups_of, hidden_one, made_by, need, need_trees, tree_of
+from cgroups import made_by
+from groups import HIDDEN, groups_of, hidden_one, need, need_trees, tree_of
 from harness import Mount, claim, main
 from plain import exists, read, same, value, wait_until, write
 
