@@ -126,8 +126,8 @@ static bool head_is_sound(const struct message_head *head, size_t size)
 	return outputs_are_sound(head) && head->kind == MESSAGE_LAUNCH && head->index < PTABLE_CAPACITY && head->index != PTABLE_COMMAND &&
 	       !(head->flags & ~(uint32_t)(LAUNCH_AS_USER | LAUNCH_FOREGROUND | LAUNCH_RAISES | LAUNCH_INTO_GROUP)) &&
 	       !(head->umask & ~0777U) && head->streams < 1U << (MESSAGE_STREAMS + MESSAGE_HELD) && head->memory <= 1 && head->has_cwd <= 1 &&
-	       head->has_terms <= 1 && size >= fixed &&
-	       size <= MESSAGE_LAUNCH_MAX && head->group_count <= MESSAGE_GROUPS_MAX &&
+	       head->has_terms <= 1 && !head->padding && size >= fixed && size <= MESSAGE_LAUNCH_MAX &&
+	       head->group_count <= MESSAGE_GROUPS_MAX &&
 	       head->group_count * sizeof(gid_t) <= rest &&
 	       head->strings_size == rest - head->group_count * sizeof(gid_t) && strings <= head->strings_size;
 }
