@@ -17,6 +17,7 @@ def touch(path):
 
 def blocked(mp, *calls):
     """Each (function, arguments...) in a thread of its own, once all of them wait in the kernel."""
+    mp.idle()
     threads = [Background(*call) for call in calls]
     mp.wait_until_held(*threads)
     return threads
