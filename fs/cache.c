@@ -42,6 +42,7 @@ struct cache {
 	bool never; /* there was no memory to remember of whom nothing is to be kept: from then on, nothing of anybody */
 	bool has_news;            /* something is to be told to the kernel before anything is to anybody else */
 	STAILQ_HEAD(, delayed) delayed;
+	struct fuse_buf buffer; /* for what comes in the middle of a request */
 	uv_idle_t *hurry; /* active while there is something delayed */
 };
 
@@ -151,14 +152,14 @@ static void delay(struct cache *cache, const struct fuse_buf *buffer)
 	uv_idle_start(cache->hurry, on_hurry);
 }
 
-/* Result: as fuse_session_receive_buf's. */
-static int take_request(struct cache *cache, struct fuse_buf *buffer)
+/* Result: as server_receive's. */
+static int take_request(struct cache *cache)
 {
-	int size = fuse_session_receive_buf(cache->server->config.session, buffer);
-	if (size > 0 && is_due(cache, buffer))
-		answer_at_once(cache, buffer);
+	int size = server_receive(cache->server, &cache->buffer);
+	if (size > 0 && is_due(cache, &cache->buffer))
+		answer_at_once(cache, &cache->buffer);
 	else if (size > 0)
-		delay(cache, buffer);
+		delay(cache, &cache->buffer);
 	return size;
 }
 
@@ -173,7 +174,6 @@ static bool is_done(struct cache *cache)
 
 void cache_settle(struct cache *cache)
 {
-	struct fuse_buf buffer = {0};
 	struct pollfd polled[] = {
 		{ .fd = messenger_fd(cache->messenger), .events = POLLIN },
 		{ .fd = fuse_session_fd(cache->server->config.session), .events = POLLIN },
@@ -183,14 +183,13 @@ void cache_settle(struct cache *cache)
 	cache->has_news = false;
 	while (!done && !(done = is_done(cache)) && (uv_hrtime() < limit || messenger_is_stopped(cache->messenger))) {
 		poll(polled, 2, LONGEST_MS);
-		int size = polled[1].revents ? take_request(cache, &buffer) : -EAGAIN;
+		int size = polled[1].revents ? take_request(cache) : -EAGAIN;
 		if (size == 0 || (size < 0 && size != -EAGAIN && size != -EINTR))
 			polled[1].fd = -1; /* unmounted: the loop will see it, too */
 		if (polled[0].revents)
 			limit = uv_hrtime() + (uint64_t)LONGEST_MS * 1000000;
 		polled[0].revents = polled[1].revents = 0;
 	}
-	free(buffer.mem);
 	if (!done)
 		log_error("the kernel does not let go of a page");
 }
@@ -437,5 +436,6 @@ void cache_destroy(struct cache *cache)
 		free(delayed);
 	}
 	uv_close((uv_handle_t *)cache->hurry, on_closed);
+	free(cache->buffer.mem);
 	free(cache);
 }

@@ -97,6 +97,7 @@ struct server {
 	struct control control[2]; /* the root's and the processes' that were looked up last */
 	struct timespec mounted;
 	bool answered_init, serving;
+	bool receives_first; /* to memory that is not there yet */
 	bool has_epochs; /* the kernel can be told that names have changed */
 	int status;
 };
@@ -106,6 +107,11 @@ static inline bool is_writing(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
+/* One request, or none; buffer is zeroed before the first, and its memory is freed by the caller after the last. The memory is
+ * there before the kernel copies to it: a copy that must wait for memory ends when its server is killed, and the request with
+ * EIO, instead of coming again (get_user_pages in fuse_copy_fill, fs/fuse/dev.c).
+ * Result: as fuse_session_receive_buf's. */
+int server_receive(struct server *server, struct fuse_buf *buffer);
 /* A request, from its beginning to its end. */
 void server_answer(struct server *server, const struct fuse_buf *buffer);
 /* The end of a request or of a callback: what has changed is kept, the kernel lets it go, the replies are sent, the keeper is

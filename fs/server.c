@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -142,8 +143,18 @@ static ssize_t on_sending(int fd, struct iovec *parts, int count, void *userdata
 
 static ssize_t on_receiving(int fd, void *bytes, size_t size, void *userdata)
 {
-	(void)userdata;
+	const struct server *server = userdata;
+	if (server->receives_first) {
+		memset(bytes, 0, size);
+		(void)mlock(bytes, size);
+	}
 	return read(fd, bytes, size);
+}
+
+int server_receive(struct server *server, struct fuse_buf *buffer)
+{
+	server->receives_first = !buffer->mem;
+	return fuse_session_receive_buf(server->config.session, buffer);
 }
 
 int server_attach(struct fuse_session *session, int fuse_fd)
@@ -180,14 +191,13 @@ static void on_requests(uv_poll_t *handle, int status, int events)
 {
 	(void)events;
 	struct server *server = handle->data;
-	struct fuse_session *session = server->config.session;
 	int size = status < 0 ? 0 : 1;
 	/* An end that this turn has brought already is told first. The kernel lets go of a page when the read that fills it is
 	 * answered: one that is taken now would wait for itself. */
 	server_settle(server);
 	for (int i = 0; i < REQUESTS_A_TURN && size > 0; i++) {
 		cache_answer_delayed(server->cache);
-		size = fuse_session_receive_buf(session, &server->buffer);
+		size = server_receive(server, &server->buffer);
 		if (size > 0)
 			server_answer(server, &server->buffer); /* REQUEST */
 		/* Before anybody is answered who could take the mount for ready. */

@@ -130,6 +130,22 @@ def a_writer_that_waits_for_the_program_goes_on_waiting(mp):
 
 
 @claim
+def a_write_that_is_being_taken_is_taken_by_the_next_server(mp):
+    """A server killed while it takes a large request fails none: the next one gets it."""
+    data = bytes(1 << 20)
+    for number in range(20):
+        path = mp.start(f'p{number}', 'sleep', ['1000'], stdin_open='1')
+        stdin = os.open(path + '/stdin', os.O_WRONLY)
+        mp.idle()
+        writer = Background(os.write, stdin, data)
+        wait_until(mp.pending, what='the write')
+        mp.kill_server()
+        same((value(path + '/alive'), writer.is_alive(), writer.error), ('1', True, None))
+        write(path + '/ctl', 'kill\njoin')
+        os.close(stdin)
+
+
+@claim
 def small_writes_that_the_program_has_not_read_stay(mp):
     """More of them than a pipe has places for, and the eof after them, through two kills."""
     go = mp.base + '/go-small'
