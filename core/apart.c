@@ -1,8 +1,9 @@
 #include "core/apart.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
+
+#include "core/detached.h"
 
 enum { STACK = 128 << 10 };
 
@@ -33,20 +34,6 @@ static void on_over(uv_async_t *over)
 	uv_close((uv_handle_t *)over, on_closed);
 }
 
-static int start_thread(struct apart *apart)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error = pthread_attr_init(&attributes);
-	if (error)
-		return -error;
-	pthread_attr_setstacksize(&attributes, STACK);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &attributes, apart_main, apart);
-	pthread_attr_destroy(&attributes);
-	return -error;
-}
-
 int apart_begin(uv_loop_t *loop, void (*work)(void *context), void (*after)(void *context), void *context)
 {
 	struct apart *apart = malloc(sizeof *apart);
@@ -59,7 +46,7 @@ int apart_begin(uv_loop_t *loop, void (*work)(void *context), void (*after)(void
 		return error;
 	}
 	apart->over.data = apart;
-	error = start_thread(apart);
+	error = detached_begin(STACK, apart_main, apart);
 	if (error)
 		uv_close((uv_handle_t *)&apart->over, on_closed);
 	return error;

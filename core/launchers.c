@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "core/detached.h"
 #include "core/message.h"
 
 enum {
@@ -46,21 +47,13 @@ static void *launcher_main(void *argument);
 /* With the mutex held. The new thread counts as idle at once, or the next launch would start another. */
 static int launchers_add(struct launchers *launchers)
 {
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error = pthread_attr_init(&attributes);
+	int error = detached_begin(LAUNCHERS_STACK, launcher_main, launchers);
 
-	if (error)
-		return -error;
-	pthread_attr_setstacksize(&attributes, LAUNCHERS_STACK);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &attributes, launcher_main, launchers);
-	pthread_attr_destroy(&attributes);
 	if (!error) {
 		launchers->count++;
 		launchers->idle++;
 	}
-	return -error;
+	return error;
 }
 
 /* Result: false when no launch is to be begun any more. */

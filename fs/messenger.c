@@ -2,18 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <linux/fuse.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/kin.h"
+#include "core/servant.h"
 #include "core/text.h"
 
 /* How many bytes of notifications go in one message. */
@@ -23,31 +20,13 @@ enum { MESSAGE_ROOM = 16384 };
 enum { WANTED_ROOM = 65536, WANTED_MOST = 1 << 20 };
 
 struct messenger {
-	pid_t pid;
-	int channel_fd;
+	struct servant servant;
 	struct text wanted; /* whole notifications, one behind the other; each begins with its length */
 	size_t sent;        /* how much of it went out */
 	unsigned under_way; /* messages that are not done */
 };
 
 /* ---- the other process ---- */
-
-static int compare(const void *one, const void *other)
-{
-	return *(const int *)one - *(const int *)other;
-}
-
-static void close_all_but(int *fds, size_t count)
-{
-	unsigned from = STDERR_FILENO + 1;
-	qsort(fds, count, sizeof *fds, compare);
-	for (size_t i = 0; i < count; i++) {
-		if ((unsigned)fds[i] > from)
-			close_range(from, (unsigned)fds[i] - 1, 0);
-		from = (unsigned)fds[i] + 1;
-	}
-	close_range(from, ~0U, 0);
-}
 
 /* One that the kernel holds ends when the server that waits for this one has answered what it is held for. */
 static void wait_for_the_one_before(int turn_fd)
@@ -74,21 +53,18 @@ static void tell(int fuse_fd, const char *notifications, size_t size)
 	}
 }
 
-static _Noreturn void be_messenger(int fuse_fd, int turn_fd, int channel_fd)
+enum { FUSE, TURN };
+
+static void serve(int channel_fd, const int *fds)
 {
 	static char message[MESSAGE_ROOM];
 	ssize_t size;
-	close_all_but((int[]){ fuse_fd, turn_fd, channel_fd }, 3);
-	/* One that stands still would not see the end of its server, and the next one would wait for its turn. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	prctl(PR_SET_NAME, "procfs-mp-msg");
-	wait_for_the_one_before(turn_fd);
+	wait_for_the_one_before(fds[TURN]);
 	while ((size = recv(channel_fd, message, sizeof message, 0)) > 0) {
-		tell(fuse_fd, message, (size_t)size);
+		tell(fds[FUSE], message, (size_t)size);
 		if (send(channel_fd, "", 1, MSG_NOSIGNAL) < 0)
 			break;
 	}
-	_exit(0);
 }
 
 /* ---- this one ---- */
@@ -104,33 +80,19 @@ static int reserve(struct messenger *messenger)
 
 int messenger_create(int fuse_fd, int turn_fd, char *word, struct messenger **out)
 {
-	int ends[2], error = -ENOMEM;
+	const struct servant_wish wish = {
+		.name = "procfs-mp-msg", .word = word, .fds = { [FUSE] = fuse_fd, [TURN] = turn_fd }, .serve = serve,
+	};
 	struct messenger *messenger = calloc(1, sizeof *messenger);
 	if (!messenger)
-		return error;
-	if (reserve(messenger))
-		goto free_messenger;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
-		error = -errno;
-		goto free_messenger;
+		return -ENOMEM;
+	int error = reserve(messenger);
+	if (!error)
+		error = servant_begin(&wish, &messenger->servant);
+	if (!error) {
+		*out = messenger;
+		return 0;
 	}
-	messenger->pid = fork();
-	if (messenger->pid < 0) {
-		error = -errno;
-		goto close_ends;
-	}
-	if (messenger->pid == 0) {
-		memset(word, '-', strlen(word));
-		be_messenger(fuse_fd, turn_fd, ends[1]);
-	}
-	close(ends[1]);
-	messenger->channel_fd = ends[0];
-	*out = messenger;
-	return 0;
-close_ends:
-	close(ends[0]);
-	close(ends[1]);
-free_messenger:
 	text_finish(&messenger->wanted);
 	free(messenger);
 	return error;
@@ -140,16 +102,14 @@ void messenger_destroy(struct messenger *messenger)
 {
 	if (!messenger)
 		return;
-	bool held = messenger->under_way;
-	close(messenger->channel_fd);
-	waitpid(messenger->pid, NULL, held ? WNOHANG : 0);
+	servant_end(&messenger->servant, messenger->under_way);
 	text_finish(&messenger->wanted);
 	free(messenger);
 }
 
 int messenger_fd(const struct messenger *messenger)
 {
-	return messenger->channel_fd;
+	return messenger->servant.channel_fd;
 }
 
 static int add(struct messenger *messenger, const struct iovec *parts, int count)
@@ -187,7 +147,7 @@ static int send_some(struct messenger *messenger)
 	size_t left = messenger->wanted.size - messenger->sent, size = 0;
 	while (size < left && size + length_at(from, size) <= MESSAGE_ROOM)
 		size += length_at(from, size);
-	if (send(messenger->channel_fd, from, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (send(messenger->servant.channel_fd, from, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? -EAGAIN : -EPIPE;
 	messenger->sent += size;
 	messenger->under_way++;
@@ -198,7 +158,7 @@ int messenger_go_on(struct messenger *messenger)
 {
 	char done;
 	ssize_t got;
-	while ((got = recv(messenger->channel_fd, &done, 1, MSG_DONTWAIT)) > 0)
+	while ((got = recv(messenger->servant.channel_fd, &done, 1, MSG_DONTWAIT)) > 0)
 		messenger->under_way--;
 	int error = got == 0 || errno != EAGAIN ? -EPIPE : 0;
 	while (!error && messenger->sent < messenger->wanted.size)
@@ -218,5 +178,5 @@ int messenger_go_on(struct messenger *messenger)
 
 bool messenger_is_stopped(const struct messenger *messenger)
 {
-	return kin_is_stopped(messenger->pid);
+	return kin_is_stopped(messenger->servant.pid);
 }

@@ -1,10 +1,8 @@
 /*
  * messenger: a process that tells the kernel what the kernel may let it wait for: that pages are to be dropped or replaced.
  *
- * Not the loop, which alone answers the reads that are being waited for. Not a thread: while the kernel lets one wait it can't be
- * killed, so that a killed server would never be dead, nor followed by the one that could answer. It ends with the server, or as
- * soon as the kernel lets it; the next server's messenger begins after that, so that no word of a dead server comes late. Must not
- * know: which files, or why.
+ * Not the loop, which alone answers the reads that are being waited for, and not a thread of it (core/servant). The next server's
+ * messenger begins after the end of the one before, so that no word of a dead server comes late. Must not know: which files, or why.
  */
 #ifndef PROCFS_MP_MESSENGER_H
 #define PROCFS_MP_MESSENGER_H
