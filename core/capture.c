@@ -6,7 +6,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "core/cutting.h"
+#include "core/porter.h"
 #include "core/share.h"
 
 enum {
@@ -276,7 +276,7 @@ static void listen_to_inotify(struct captures *set)
 	set->inotify_fd = -1;
 }
 
-int captures_create(uv_loop_t *loop, struct captures **out)
+int captures_create(uv_loop_t *loop, struct porter *porter, struct captures **out)
 {
 	struct captures *set = calloc(1, sizeof *set);
 	uv_timer_t *timer = malloc(sizeof *timer);
@@ -286,6 +286,7 @@ int captures_create(uv_loop_t *loop, struct captures **out)
 		return -ENOMEM;
 	}
 	set->loop = loop;
+	set->porter = porter;
 	set->timer = timer;
 	uv_timer_init(loop, timer);
 	timer->data = set;
@@ -341,7 +342,7 @@ void capture_destroy(struct capture *capture)
 		return;
 	for (int i = 0; i < 2; i++) {
 		disarm(capture, i);
-		cutting_forget(capture->streams[i].cut);
+		porter_forget(capture->streams[i].cut);
 	}
 	if (capture->busy)
 		LIST_REMOVE(capture, link);

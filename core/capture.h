@@ -4,7 +4,7 @@
  *
  * A child writes to its memory file without our help, so its growth has to be noticed: by a one-shot inotify watch
  * while it is silent, by a timer while it grows (a faster one while it grows fast), by nothing once it has ended. What
- * is too much is cut off at the front, by a thread: a write holds the file's lock.
+ * is too much is cut off at the front, by the porter: a write holds the file's lock.
  *
  * Must not know: FUSE, who waits.
  */
@@ -17,12 +17,14 @@
 
 /* Those of all processes: the loop's watches and timer. */
 struct captures;
+struct porter;
+struct porter_load;
 
 struct capture_stream {
 	uint64_t dropped; /* bytes cut off at the front: offsets below are holes */
 	uint64_t counted; /* of what is kept: not what is too much and left for a while, nor what nobody has looked at */
 	uint64_t seen;    /* the size when somebody last looked */
-	struct cutting *cut; /* under way */
+	struct porter_load *cut; /* under way */
 	SLIST_ENTRY(capture_stream) link; /* while it is watched */
 	int watch; /* inotify's number; 0: none */
 	int which;
@@ -45,7 +47,7 @@ struct capture_window {
 };
 
 /* Result: 0 and *out (captures_destroy frees), -ENOMEM or libuv's error. */
-int captures_create(uv_loop_t *loop, struct captures **out);
+int captures_create(uv_loop_t *loop, struct porter *porter, struct captures **out);
 /* No process may have a capture any more. NULL is allowed. */
 void captures_destroy(struct captures *set);
 

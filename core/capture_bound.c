@@ -2,7 +2,8 @@
 #include <unistd.h>
 
 #include "core/capture_private.h"
-#include "core/cutting.h"
+#include "core/memory_file.h"
+#include "core/porter.h"
 #include "core/share.h"
 
 enum {
@@ -10,9 +11,11 @@ enum {
 	MOST_UNCUT = 1 << 20,
 };
 
-static void on_cut(void *context, int which)
+static void on_cut(void *context, const struct porter_wish *wish, const struct porter_result *result)
 {
 	struct capture *capture = context;
+	int which = wish->number;
+	(void)result;
 	capture->streams[which].cut = NULL;
 	capture_bound(capture, which, capture_size(capture->process, which));
 }
@@ -20,17 +23,17 @@ static void on_cut(void *context, int which)
 static void cut_to(struct capture *capture, int which, uint64_t first)
 {
 	struct capture_stream *stream = &capture->streams[which];
-	const struct cutting_wish wish = {
-		.fd = memory_file_open_for_cutting(capture->process->output_fd[which]),
-		.from = stream->dropped, .to = first,
+	int fd = memory_file_open_for_cutting(capture->process->output_fd[which]);
+	const struct porter_wish wish = {
+		.kind = PORTER_CUT, .fds = { fd, -1 }, .from = stream->dropped, .to = first,
 		.on_done = on_cut, .context = capture, .number = which,
 	};
-	if (wish.fd < 0)
+	if (fd < 0)
 		return;
-	if (cutting_begin(capture->set->loop, &wish, &stream->cut)) {
-		close(wish.fd);
+	int error = porter_begin(capture->set->porter, &wish, &stream->cut);
+	close(fd);
+	if (error)
 		return;
-	}
 	process_touch(capture->process);
 	stream->dropped = first;
 }

@@ -15,6 +15,7 @@ SLIST_HEAD(stream_list, capture_stream);
 
 struct captures {
 	uv_loop_t *loop;
+	struct porter *porter;
 	uv_timer_t *timer;
 	uv_poll_t *poll;
 	int inotify_fd; /* -1: none to be had, the timer looks at all */

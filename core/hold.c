@@ -1,6 +1,7 @@
 /* Descriptors that must outlive the server: the keeper is sent them as soon as they are made, before anything that is in them is
  * promised to anybody; it is told to let go of them when that they are gone is kept. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -84,15 +85,30 @@ void hold_release(struct manager *manager)
 	manager->drop_count = 0;
 }
 
-/* The program reads the end of its input when the last has closed the pipe, so the keeper must do it now: a message about
- * what nobody ever announces makes it look. */
-static void on_input_closed(struct input *input)
+/* The keeper is not to be the last who closes a pipe, and neither are we (core/porter). The program reads the end of its input when
+ * everybody has closed it, so the keeper must do it now: a message about what nobody ever announces makes it look, and what came with
+ * the message is closed by it after that, which the porter sees. */
+static void close_pipe(struct manager *manager, uint64_t id, int fd)
 {
-	struct manager *manager = input->context;
-	const struct holding nothing = { NOBODY, HOLDING_STDIN_PIPE, manager->config.socket_fd };
-	holdings_drop(manager->config.holdings, input->process->id, HOLDING_STDIN_QUEUE);
-	holdings_drop(manager->config.holdings, input->process->id, HOLDING_STDIN_PIPE);
+	int ends[2] = { -1, -1 };
+	bool is_seen = !pipe2(ends, O_CLOEXEC);
+	const struct porter_wish wish = { .kind = PORTER_CLOSE, .fds = { fd, ends[0] } };
+	const struct holding nothing = { NOBODY, HOLDING_STDIN_PIPE, is_seen ? ends[1] : manager->config.socket_fd };
+	if (is_seen)
+		(void)porter_begin(manager->config.porter, &wish, NULL);
+	close(fd);
+	holdings_drop(manager->config.holdings, id, HOLDING_STDIN_QUEUE);
+	holdings_drop(manager->config.holdings, id, HOLDING_STDIN_PIPE);
 	send_hold(manager, &nothing);
+	if (is_seen) {
+		close(ends[0]);
+		close(ends[1]);
+	}
+}
+
+static void on_input_closing(struct input *input, int fd)
+{
+	close_pipe(input->context, input->process->id, fd);
 }
 
 static void on_queued(struct input *input)
@@ -116,7 +132,7 @@ void hold_move(struct manager *manager)
 static void watch_input(struct manager *manager, struct input *input)
 {
 	input->context = manager;
-	input->on_closed = on_input_closed;
+	input->on_closing = on_input_closing;
 	input->on_queued = on_queued;
 }
 
@@ -165,7 +181,10 @@ static bool take_one(struct manager *manager, const struct holding *holding)
 		watch_input(manager, process->input);
 		return true;
 	}
-	close(holding->fd);
+	if (holding->kind == HOLDING_STDIN_PIPE)
+		close_pipe(manager, holding->id, holding->fd);
+	else
+		close(holding->fd);
 	return false;
 }
 

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -31,16 +30,20 @@ static void close_queue(struct input *input)
 
 static void close_input(struct input *input)
 {
+	int fd = input->fd;
+	porter_forget(input->load);
+	input->load = NULL;
 	close_queue(input);
-	if (input->fd < 0)
+	if (fd < 0)
 		return;
 	uv_poll_stop(input->poll);
 	uv_close((uv_handle_t *)input->poll, on_poll_closed);
-	input->polling = false;
-	close(input->fd);
+	input->polling = input->full = false;
 	input->fd = -1;
-	if (input->on_closed)
-		input->on_closed(input);
+	if (input->on_closing)
+		input->on_closing(input, fd);
+	else
+		close(fd);
 }
 
 static void tell(struct input *input)
@@ -53,33 +56,20 @@ static void tell(struct input *input)
 
 static int make_queue(struct input *input)
 {
-	input->end = input->cut = 0;
+	input->end = input->kept = input->moved = input->unread = input->cut = 0;
 	input->queue_fd = memfd_create("input", MFD_CLOEXEC);
 	return input->queue_fd < 0 ? -errno : 0;
 }
 
-/* The kernel moves the description's offset with the bytes, whatever becomes of us meanwhile: what is before it is in
- * the pipe. */
-static off_t moved(const struct input *input)
-{
-	return input->queue_fd < 0 ? input->end : lseek(input->queue_fd, 0, SEEK_CUR);
-}
-
-static off_t unread(const struct input *input)
-{
-	int size;
-	return ioctl(input->fd, FIONREAD, &size) ? 0 : size;
-}
-
-/* As many bytes wait in pipe and queue as the pipe alone would take in large writes: moving them changes nothing of that.
- * Result: how many more may; -EPIPE: nobody reads. */
+/* As many bytes wait in pipe and queue as the pipe alone would take in large writes: moving them changes nothing of that. What is
+ * known of the pipe may be old: the program has read as much, or more. Result: how many more may; -EPIPE: nobody reads. */
 static ssize_t room_of(const struct input *input)
 {
 	struct pollfd pipe = { .fd = input->fd, .events = POLLOUT };
 	if (poll(&pipe, 1, 0) > 0 && pipe.revents & POLLERR)
 		return -EPIPE;
-	ssize_t most = fcntl(input->fd, F_GETPIPE_SZ), waiting = unread(input) + input->end - moved(input);
-	return most > waiting ? most - waiting : 0;
+	off_t waiting = input->unread + input->end - input->moved;
+	return input->size > waiting ? input->size - waiting : 0;
 }
 
 /* As a pipe: what is not larger than PIPE_BUF is not divided. */
@@ -102,7 +92,7 @@ static ssize_t append(struct input *input, const char *bytes, size_t size)
 /* Only what the program has read: a cut may clear pages in the pipe, when they are part of a larger one. */
 static void cut(struct input *input)
 {
-	off_t to = (moved(input) - unread(input)) & ~(off_t)(PIECE - 1);
+	off_t to = (input->moved - input->unread) & ~(off_t)(PIECE - 1);
 	if (to - input->cut < CUT_PIECES * PIECE)
 		return;
 	memory_file_cut(input->queue_fd, (uint64_t)input->cut, (uint64_t)to);
@@ -117,27 +107,25 @@ static void look_for_room(struct input *input)
 		input->polling = !uv_poll_start(input->poll, UV_WRITABLE, on_room);
 }
 
-/* Result: whether all of it is in the pipe, or nobody will read it. */
-static bool move(struct input *input)
+static void on_moved(void *context, const struct porter_wish *wish, const struct porter_result *result);
+
+/* Also when there is nothing to be moved: how much the program has read is known then. */
+static void begin_move(struct input *input)
 {
-	off_t at;
-	while (input->fd >= 0 && (at = moved(input)) < input->end) {
-		size_t left = (size_t)(input->end - at);
-		ssize_t size = splice(input->queue_fd, NULL, input->fd, NULL, left, SPLICE_F_NONBLOCK);
-		if (size < 0 && errno == EAGAIN)
-			return false;
-		if (size <= 0)
-			lseek(input->queue_fd, input->end, SEEK_SET);
-	}
-	return true;
+	const struct porter_wish wish = {
+		.kind = PORTER_MOVE, .fds = { input->queue_fd, input->fd }, .to = (uint64_t)input->kept,
+		.on_done = on_moved, .context = input,
+	};
+	if (input->fd < 0 || input->load || input->full)
+		return;
+	if (porter_begin(input->porter, &wish, &input->load))
+		look_for_room(input);
 }
 
-static void move_now(struct input *input)
+void input_move(struct input *input)
 {
-	if (!move(input))
-		look_for_room(input);
-	if (input->fd >= 0)
-		cut(input);
+	input->kept = input->end;
+	begin_move(input);
 }
 
 static void want_move(struct input *input)
@@ -145,20 +133,14 @@ static void want_move(struct input *input)
 	if (input->on_queued && input->fd >= 0)
 		input->on_queued(input);
 	else
-		move_now(input);
+		input_move(input);
 }
 
 /* Who looks for room has more to do before the end. */
 static void end_if_over(struct input *input)
 {
-	if (input->ending && !input->polling && LIST_EMPTY(&input->writers) && moved(input) >= input->end)
+	if (input->ending && !input->polling && !input->load && LIST_EMPTY(&input->writers) && input->moved >= input->end)
 		close_input(input);
-}
-
-void input_move(struct input *input)
-{
-	move_now(input);
-	end_if_over(input);
 }
 
 /* ---- what was written before the start ---- */
@@ -191,9 +173,28 @@ static void proceed(struct input *input)
 	} else {
 		look_for_room(input);
 	}
-	want_move(input);
+	if (input->moved < input->end)
+		want_move(input);
 	if (first_sent)
 		end_if_over(input);
+}
+
+static void on_moved(void *context, const struct porter_wish *wish, const struct porter_result *result)
+{
+	struct input *input = context;
+	input->load = NULL;
+	if (result->error) {
+		look_for_room(input);
+		return;
+	}
+	input->moved = (off_t)result->at;
+	input->unread = (off_t)result->unread;
+	input->size = (off_t)result->size;
+	input->full = result->at < wish->to;
+	if (input->full)
+		look_for_room(input);
+	cut(input);
+	proceed(input);
 }
 
 static void on_room(uv_poll_t *poll, int status, int events)
@@ -202,8 +203,8 @@ static void on_room(uv_poll_t *poll, int status, int events)
 	(void)events;
 	struct input *input = poll->data;
 	uv_poll_stop(poll);
-	input->polling = false;
-	proceed(input);
+	input->polling = input->full = false;
+	want_move(input);
 }
 
 /* ---- the pipe ---- */
@@ -226,12 +227,14 @@ int input_adopt(struct input *input, int fd)
 	return 0;
 }
 
+/* Nobody else has it yet: its size can be asked for. */
 static int make_pipe(struct input *input)
 {
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
 	int error = input_adopt(input, ends[1]);
+	input->size = fcntl(ends[1], F_GETPIPE_SZ);
 	if (!error)
 		return ends[0];
 	close(ends[0]);
@@ -239,7 +242,7 @@ static int make_pipe(struct input *input)
 	return error;
 }
 
-static struct input *input_of(uv_loop_t *loop, struct process *process)
+static struct input *input_of(uv_loop_t *loop, struct porter *porter, struct process *process)
 {
 	struct input *input = process->input;
 	if (input)
@@ -248,6 +251,7 @@ static struct input *input_of(uv_loop_t *loop, struct process *process)
 	if (!input)
 		return NULL;
 	input->loop = loop;
+	input->porter = porter;
 	input->process = process;
 	input->fd = input->queue_fd = -1;
 	LIST_INIT(&input->writers);
@@ -256,9 +260,9 @@ static struct input *input_of(uv_loop_t *loop, struct process *process)
 	return input;
 }
 
-int input_open(uv_loop_t *loop, struct process *process)
+int input_open(uv_loop_t *loop, struct porter *porter, struct process *process)
 {
-	struct input *input = input_of(loop, process);
+	struct input *input = input_of(loop, porter, process);
 	if (!input)
 		return -ENOMEM;
 	close_input(input);
@@ -268,9 +272,9 @@ int input_open(uv_loop_t *loop, struct process *process)
 	return error ? error : make_pipe(input);
 }
 
-int input_take(uv_loop_t *loop, struct process *process, const struct input_past *past)
+int input_take(uv_loop_t *loop, struct porter *porter, struct process *process, const struct input_past *past)
 {
-	struct input *input = input_of(loop, process);
+	struct input *input = input_of(loop, porter, process);
 	if (!input)
 		return -ENOMEM;
 	input->sent = past->sent;
@@ -327,7 +331,7 @@ static bool is_first_sent(struct input *input)
 	if (input->process->state != PROCESS_RUNNING || input->waited_for)
 		return false;
 	bool sent = send_first(input);
-	if (moved(input) < input->end)
+	if (input->moved < input->end)
 		want_move(input);
 	return sent;
 }

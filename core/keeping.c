@@ -239,7 +239,7 @@ static int take_streams(struct manager *manager, struct process *process, const 
 	}
 	if (!ties->has_input)
 		return 0;
-	return input_take(manager->config.loop, process, &ties->input);
+	return input_take(manager->config.loop, manager->config.porter, process, &ties->input);
 }
 
 /* The program that wrote start waits for it: it is there as long as its request is. */

@@ -42,7 +42,7 @@ int manager_create(const struct manager_config *config, struct manager **out)
 	LIST_INIT(&manager->sessions);
 	LIST_INIT(&manager->trees);
 	LIST_INIT(&manager->changed);
-	int error = captures_create(config->loop, &manager->captures);
+	int error = captures_create(config->loop, config->porter, &manager->captures);
 	if (!error)
 		error = settling_begin(manager);
 	if (!error)

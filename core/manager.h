@@ -15,6 +15,7 @@
 
 #include "core/holdings.h"
 #include "core/invocation.h"
+#include "core/porter.h"
 #include "core/process.h"
 #include "core/ptable.h"
 #include "core/share.h"
@@ -38,6 +39,7 @@ enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_R
 
 struct manager_config {
 	uv_loop_t *loop;
+	struct porter *porter; /* NULL: no output is cut, nothing has stdin_open */
 	struct ptable *table;
 	struct holdings *holdings; /* what the keeper holds for us; NULL: nothing */
 	int socket_fd; /* to the keeper; the manager closes it */

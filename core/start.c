@@ -218,7 +218,8 @@ static int open_streams(struct start *start, struct launch_spec *spec)
 	share_recount(process);
 	if (!process->configuration.stdin_open && process->stdin_fd < 0)
 		return 0;
-	int fd = process->configuration.stdin_open ? input_open(start->manager->config.loop, process) : open_input(process);
+	const struct manager_config *config = &start->manager->config;
+	int fd = process->configuration.stdin_open ? input_open(config->loop, config->porter, process) : open_input(process);
 	if (fd < 0)
 		return fd;
 	spec->stdin_fd = fd;

@@ -236,6 +236,14 @@ static void on_finished(void *context, int error)
 	uv_stop(&server->loop);
 }
 
+/* Nobody but another server can have another: to the keeper we are one that was killed, and who is followed whatever happens. */
+static void on_porter_gone(void *context)
+{
+	(void)context;
+	log_error("who moves bytes to programs has died, another server will have another");
+	raise(SIGKILL);
+}
+
 /* Every process that runs or has written something keeps descriptors of its output here. */
 static void raise_descriptor_limit(void)
 {
@@ -284,6 +292,8 @@ static int begin(struct server *server, const struct server_config *config)
 	int error = recovery_open(server);
 	if (!error)
 		error = uv_loop_init(&server->loop);
+	if (!error)
+		error = porter_attach(config->porter, &server->loop, on_porter_gone, server);
 	if (error)
 		return error;
 	parking_init(&server->parking, &server->loop);
@@ -292,6 +302,7 @@ static int begin(struct server *server, const struct server_config *config)
 		return -ENOMEM;
 	struct manager_config manager = {
 		.loop = &server->loop,
+		.porter = config->porter,
 		.table = config->table,
 		.holdings = config->holdings,
 		.socket_fd = config->socket_fd,
@@ -340,6 +351,7 @@ static void end(struct server *server)
 	manager_destroy(server->manager);
 	cache_destroy(server->cache);
 	locks_finish(&server->locks);
+	porter_detach(server->config.porter);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&server->loop);
 }

@@ -18,6 +18,7 @@
 struct fuse_lowlevel_ops;
 struct fuse_session;
 struct messenger;
+struct porter;
 
 /* Everything the FUSE side holds. */
 struct server;
@@ -32,6 +33,7 @@ struct server_config {
 	int ready_fd;                 /* taken over: one byte once INIT is answered, then closed */
 	int journal_fd;               /* a memory file; empty: the first server of this mount */
 	struct messenger *messenger;
+	struct porter *porter;
 	struct ptable *table;
 	struct holdings *holdings;
 	bool allow_other;             /* other users may reach the mount (allow_other or allow_root) */

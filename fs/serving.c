@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/badness.h"
+#include "core/porter.h"
 #include "core/ptable.h"
 #include "core/revival.h"
 #include "fs/log.h"
@@ -118,7 +119,13 @@ static struct fuse_session *attach(const struct handover *handover, struct serve
 	return NULL;
 }
 
-static int serve(const struct handover *handover, struct messenger *messenger, struct ptable *table,
+/* Begun before there are threads. */
+struct servants {
+	struct messenger *messenger;
+	struct porter *porter;
+};
+
+static int serve(const struct handover *handover, const struct servants *servants, struct ptable *table,
 		 struct holdings *holdings)
 {
 	int status = EXIT_FAILURE;
@@ -138,7 +145,8 @@ static int serve(const struct handover *handover, struct messenger *messenger, s
 			.socket_fd = handover->fds[HANDOVER_SOCKET],
 			.ready_fd = handover->fds[HANDOVER_READY],
 			.journal_fd = handover->fds[HANDOVER_JOURNAL],
-			.messenger = messenger,
+			.messenger = servants->messenger,
+			.porter = servants->porter,
 			.table = table,
 			.holdings = holdings,
 			.allow_other = handover->allow_other,
@@ -167,7 +175,7 @@ static int parse_number(const char *word, int *out)
 }
 
 /* What both sides share. Result: the exit status. */
-static int map_and_serve(const struct handover *handover, struct messenger *messenger)
+static int map_and_serve(const struct handover *handover, const struct servants *servants)
 {
 	struct ptable *table;
 	struct holdings *holdings;
@@ -180,7 +188,7 @@ static int map_and_serve(const struct handover *handover, struct messenger *mess
 	if (error)
 		goto unmap_table;
 	close_at_exec(handover, holdings);
-	status = serve(handover, messenger, table, holdings);
+	status = serve(handover, servants, table, holdings);
 	holdings_unmap(holdings);
 unmap_table:
 	ptable_unmap(table);
@@ -190,10 +198,22 @@ say:
 	return error ? revival_status(error) : status;
 }
 
+/* Result: 0; or -errno and a message, and what was begun is to be destroyed. */
+static int begin_servants(const struct handover *handover, char *word, struct servants *out)
+{
+	int error = messenger_create(handover->fds[HANDOVER_FUSE], handover->fds[HANDOVER_JOURNAL], word, &out->messenger);
+
+	if (!error)
+		error = porter_create(word, &out->porter);
+	if (error)
+		log_error("a process that helps the server can't begin: %s", strerror(-error));
+	return error;
+}
+
 int serving_main(char *const *argv)
 {
 	struct handover handover = {0};
-	struct messenger *messenger = NULL;
+	struct servants servants = {0};
 	struct refusal why = {0};
 	int fd = -1, status = EXIT_FAILURE;
 
@@ -209,11 +229,10 @@ int serving_main(char *const *argv)
 	prctl(PR_SET_NAME, "procfs-mp-srv");
 	if (handover.in_background)
 		log_leave_terminal();
-	error = messenger_create(handover.fds[HANDOVER_FUSE], handover.fds[HANDOVER_JOURNAL], argv[SERVING_WORD], &messenger);
-	if (error)
-		log_error("what tells the kernel of changes can't begin: %s", strerror(-error));
-	status = error ? revival_status(error) : map_and_serve(&handover, messenger);
-	messenger_destroy(messenger);
+	error = begin_servants(&handover, argv[SERVING_WORD], &servants);
+	status = error ? revival_status(error) : map_and_serve(&handover, &servants);
+	porter_destroy(servants.porter);
+	messenger_destroy(servants.messenger);
 	handover_finish(&handover);
 	/* Half of what is needed was made, and the end of the process gives it back. */
 	if (status == REVIVAL_LACKS)

@@ -14,12 +14,14 @@
 #include <unistd.h>
 
 #include "core/capture.h"
+#include "tests/carrying.h"
 
 enum { LONGEST_MS = 20000, TOLD_MOST = 1000 };
 
 struct world {
 	uv_loop_t loop;
 	uv_timer_t limit;
+	struct porter *porter;
 	struct captures *set;
 	struct process *process;
 	int child_fd;
@@ -57,7 +59,8 @@ static int setup(void **state)
 	uv_timer_init(&world->loop, &world->limit);
 	world->limit.data = world;
 	uv_timer_start(&world->limit, on_limit, LONGEST_MS, 0);
-	assert_int_equal(captures_create(&world->loop, &world->set), 0);
+	world->porter = begin_porter(&world->loop);
+	assert_int_equal(captures_create(&world->loop, world->porter, &world->set), 0);
 	world->process = process_create("x", "1");
 	assert_non_null(capture_of(world->set, world->process));
 	world->waiter.on_done = on_told;
@@ -76,7 +79,9 @@ static int teardown(void **state)
 	process_destroy(world->process);
 	captures_destroy(world->set);
 	uv_close((uv_handle_t *)&world->limit, NULL);
+	porter_detach(world->porter);
 	uv_run(&world->loop, UV_RUN_DEFAULT);
+	porter_destroy(world->porter);
 	assert_int_equal(uv_loop_close(&world->loop), 0);
 	free(world);
 	return 0;
@@ -298,7 +303,7 @@ static void without_watches_the_timer_tells_as_long_as_somebody_waits(void **sta
 	none = limit;
 	none.rlim_cur = 0;
 	setrlimit(RLIMIT_NOFILE, &none);
-	assert_int_equal(captures_create(&world->loop, &set), 0);
+	assert_int_equal(captures_create(&world->loop, world->porter, &set), 0);
 	setrlimit(RLIMIT_NOFILE, &limit);
 	capture = capture_of(set, process);
 	child_fd = capture_open(process, 1);

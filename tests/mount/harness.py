@@ -256,8 +256,8 @@ class Mount:
                 self.end()
             same(self.wait(), 0, f'exit status ({self.messages()})')
             same(self.find_minor(), None, 'still mounted')
-            # The messenger of a server that was killed ends by itself, and may do so a moment after the keeper.
-            for pid in [pid for pid, name in self.leftovers().items() if name == 'procfs-mp-msg']:
+            # The children of a server that was killed end by themselves, and may do so a moment after the keeper.
+            for pid in [pid for pid, name in self.leftovers().items() if name in ('procfs-mp-msg', 'procfs-mp-port')]:
                 errno_of(os.waitpid, pid, 0)
             same(self.leftovers(), {}, 'processes left behind')
             os.rmdir(self.path)

@@ -1,19 +1,43 @@
-"""A program whose environment nobody can read, since its memory waits for the mount."""
+"""Programs that wait for memory which the mount does not provide, and what the kernel holds for them meanwhile."""
 import os
 
 from harness import PYTHON
-from plain import read, stat_of, wait_until, write
+from plain import append, children_of, file_in_use, read, stat_of, value, wait_until, write
 
-# An orphan that asks when it is told to. It faults a page of a file of the mount, which nobody provides until there is more, and maps the
-# file meanwhile: as long as that takes its environment can't be read.
-LOCKED = """
-import ctypes, mmap, os, sys, threading
-top, told = os.environ['PROCFS_MP'], sys.argv[1]
-held = os.open(top + '/silent/output', os.O_RDONLY)
+# `page` is of a file of the mount, which nobody provides until there is more.
+PAGE = """
+import mmap, os, sys
+held = os.open(os.environ['PROCFS_MP'] + '/' + sys.argv[1] + '/output', os.O_RDONLY)
 page = mmap.mmap(held, 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
 left = 5000
 while left:
     left -= len(os.read(held, left))
+"""
+
+# Writes much and that page: during all of that write its own output is locked. What its child says makes the server look meanwhile.
+HOLDS_OUTPUT = PAGE + """
+import time
+writer = os.getpid()
+if os.fork():
+    os.writev(1, [bytes(2 << 20), page])
+while os.getppid() == writer:
+    os.write(2, b'x')
+    time.sleep(0.01)
+"""
+
+# Reads its first input into that page: until then its pipe is locked. Then says all that it has read.
+HOLDS_INPUT = PAGE + """
+size = os.readv(0, [page])
+os.write(1, page[:size])
+while piece := os.read(0, 65536):
+    os.write(1, piece)
+"""
+
+# An orphan that asks when it is told to. It faults that page, and maps the file meanwhile: as long as that takes its environment can't be
+# read.
+LOCKED = PAGE + """
+import ctypes, threading
+top, told = os.environ['PROCFS_MP'], sys.argv[2]
 def ask():
     os.close(os.open(told + 'ask', os.O_RDONLY))
     os.mkdir(top + '/made')
@@ -25,20 +49,60 @@ ctypes.CDLL(None).mmap(None, ctypes.c_size_t(4096), mmap.PROT_READ, mmap.MAP_PRI
 """
 
 
+def start_silent(mp, name='silent'):
+    """Whose output's page will come when it says more (speak), or ends."""
+    silent = mp.start(name, 'cat', stdin_open='1')
+    speak(silent)
+    wait_until(lambda: os.stat(silent + '/output').st_size == 5000, what='bytes to map')
+    return silent
+
+
+def speak(silent):
+    append(silent + '/stdin', bytes(5000))
+
+
+def start_output_holder(mp, number):
+    start_silent(mp, f'silent{number}')
+    return mp.start(f'p{number}', PYTHON, ['-c', HOLDS_OUTPUT, f'silent{number}'], output_max='1000')
+
+
+def is_waiting(task):
+    return stat_of(task)[:1] == [b'D']
+
+
+def wait_until_input_is_held(pid):
+    wait_until(lambda: is_waiting(pid) and file_in_use(pid).startswith('pipe:'), what='a program that holds its input')
+
+
+def start_input_holder(mp, name, silent='silent'):
+    """Once it holds its pipe, with one byte in it."""
+    path = mp.start(name, PYTHON, ['-c', HOLDS_INPUT, silent], stdin_open='1')
+    write(path + '/stdin', 'x')
+    wait_until_input_is_held(value(path + '/pid'))
+    return path
+
+
+def porter_of(mp):
+    return next(pid for pid in children_of(mp.server) if open(f'/proc/{pid}/comm').read() == 'procfs-mp-port\n')
+
+
+def threads_that_wait(pid):
+    return [task for task in os.listdir(f'/proc/{pid}/task') if is_waiting(f'{pid}/task/{task}')]
+
+
 def start_locked(mp):
     """Once it is; it goes on when somebody opens `ask` in the mount's base for writing."""
-    silent = mp.start('silent', 'sh', ['-c', 'head -c 5000 /dev/zero; exec sleep 1000'])
-    wait_until(lambda: os.stat(silent + '/output').st_size == 5000, what='bytes to map')
+    start_silent(mp)
     for name in ('ask', 'map'):
         os.mkfifo(mp.base + '/' + name)
-    words = ['-c', 'setsid "$0" -c "$1" "$2" & echo $!; read -r line', PYTHON, LOCKED, mp.base + '/']
+    words = ['-c', 'setsid "$0" -c "$1" silent "$2" & echo $!; read -r line', PYTHON, LOCKED, mp.base + '/']
     path = mp.start('p', 'sh', words, stdin_open='1')
     pid = int(wait_until(lambda: read(path + '/stdout'), what='its number'))
     write(path + '/ctl', 'eof\njoin')
     mapping = os.open(mp.base + '/map', os.O_WRONLY)
     wait_until(lambda: mp.pending() == 1, what='a page that is waited for')
     os.close(mapping)
-    wait_until(lambda: stat_of(pid)[:1] == [b'D'], what='a file that is being mapped')
+    wait_until(lambda: is_waiting(pid), what='a file that is being mapped')
 
 
 def end_locked(mp):

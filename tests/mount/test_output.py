@@ -371,42 +371,4 @@ def what_was_silent_takes_no_descriptors_for_ever():
         wait_until(lambda: read(late + '/stdout') == 'late\n', what='what an orphan wrote late')
 
 
-# Maps another's output, reads it to its end, and writes much and that page, which nobody provides until there is more: during all of
-# that write its own output is locked. What its child says makes the server look meanwhile.
-HOLD = """
-import mmap, os, sys, time
-held = os.open(os.environ['PROCFS_MP'] + '/silent' + sys.argv[1] + '/output', os.O_RDONLY)
-page = mmap.mmap(held, 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-left = 5000
-while left:
-    left -= len(os.read(held, left))
-writer = os.getpid()
-if os.fork():
-    os.writev(1, [bytes(2 << 20), page])
-while os.getppid() == writer:
-    os.write(2, b'x')
-    time.sleep(0.01)
-"""
-HOLDERS = 4  # threads of libuv's pool
-
-
-def threads_that_wait(pid):
-    return [task for task in os.listdir(f'/proc/{pid}/task') if stat_of(f'{pid}/task/{task}')[:1] == [b'D']]
-
-
-@claim
-def programs_whose_output_cannot_be_cut_hold_up_nobody_else(mount):
-    """A program that hangs in a write is its owner's affair: other processes start and end as ever."""
-    for number in range(HOLDERS):
-        silent = mount.start(f'silent{number}', 'sh', ['-c', 'head -c 5000 /dev/zero; exec sleep 1000'])
-        wait_until(lambda: os.stat(silent + '/output').st_size == 5000, what='bytes to map')
-        mount.start(f'p{number}', PYTHON, ['-c', HOLD, str(number)], output_max='1000')
-    wait_until(lambda: len(threads_that_wait(mount.server)) == HOLDERS, what='cuts that wait')
-    other = mount.start('other', 'sleep', '1000')
-    killing = Background(write, other + '/ctl', 'kill tree\njoin')
-    killing.result()
-    same(value(other + '/exitcode'), '-9')
-    same([value(mount(f'p{number}', 'state')) for number in range(HOLDERS)], ['running'] * HOLDERS)
-
-
 main()

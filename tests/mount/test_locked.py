@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""A program that makes the kernel hold its pipe or its output, by memory that nobody provides, is its owner's affair."""
+import os
+import signal
+
+from harness import PYTHON, claim, main
+from locked import (HOLDS_INPUT, porter_of, speak, start_input_holder, start_output_holder, start_silent, threads_that_wait,
+                    wait_until_input_is_held)
+from plain import Background, append, exists, read, read_bytes, same, value, wait_until, write
+
+HOLDERS = 6  # more than libuv's pool has threads
+
+
+def wait_until_carrying(mp, loads):
+    """The porter waits with so many loads. Its pid."""
+    porter = porter_of(mp)
+    wait_until(lambda: len(threads_that_wait(porter)) == loads, what=f'{loads} loads that wait')
+    return porter
+
+
+def others_are_served(mp, name='other'):
+    other = mp.start(name, 'cat', stdin_open='1')
+    append(other + '/stdin', 'hello')
+    write(other + '/ctl', 'eof\njoin')
+    same((read(other + '/stdout'), value(other + '/exitcode')), ('hello', '0'))
+    another = mp.start(name + '-killed', 'sleep', '1000')
+    Background(write, another + '/ctl', 'kill tree\njoin').result()
+    same(value(another + '/exitcode'), '-9')
+
+
+@claim
+def programs_whose_output_cannot_be_cut_hold_up_nobody_else(mp):
+    """A program that hangs in a write is its owner's affair: other processes start and end as ever."""
+    held = [start_output_holder(mp, number) for number in range(HOLDERS)]
+    wait_until_carrying(mp, HOLDERS)
+    others_are_served(mp)
+    same([value(path + '/state') for path in held], ['running'] * HOLDERS)
+
+
+@claim
+def programs_that_hold_their_input_hold_up_nobody_else(mp):
+    """Who writes to it waits as if the program did not read; eof does not wait. It gets every byte, once, when it goes on."""
+    silent = [start_silent(mp, f'silent{number}') for number in range(HOLDERS)]
+    held = [start_input_holder(mp, f'p{number}', f'silent{number}') for number in range(HOLDERS)]
+    for path in held:
+        append(path + '/stdin', 'y' * 10000)
+    wait_until_carrying(mp, HOLDERS)
+    others_are_served(mp)
+    writer = Background(append, held[0] + '/stdin', 'z' * 60000)
+    mp.wait_until_held(writer)
+    for path in held[1:]:
+        write(path + '/ctl', 'eof')
+    others_are_served(mp, 'later')
+    same([value(path + '/state') for path in held], ['running'] * HOLDERS)
+    for each in silent:
+        speak(each)
+    writer.result()
+    write(held[0] + '/ctl', 'eof')
+    for path, expected in zip(held, ['x' + 'y' * 10000 + 'z' * 60000] + ['x' + 'y' * 10000] * (HOLDERS - 1)):
+        write(path + '/ctl', 'join')
+        assert read(path + '/stdout') == expected, len(read(path + '/stdout'))
+
+
+@claim
+def the_end_of_a_program_that_holds_its_input_is_seen(mp):
+    """It can be killed, and its input is closed, as any other's; so is that of one whose child holds it."""
+    start_silent(mp)
+    path = start_input_holder(mp, 'p')
+    append(path + '/stdin', 'y')
+    porter = wait_until_carrying(mp, 1)
+    write(path + '/ctl', 'eof\nkill\njoin')
+    wait_until(lambda: not threads_that_wait(porter), what='a porter with nothing to do')
+    start_silent(mp, 'silent2')
+    script = 'exec 3<&0; "$0" -c "$1" silent2 <&3 & echo $!; exec sleep 1000'
+    path = mp.start('q', 'sh', ['-c', script, PYTHON, HOLDS_INPUT], stdin_open='1')
+    child = int(wait_until(lambda: read(path + '/stdout'), what='its number'))
+    write(path + '/stdin', 'x')
+    wait_until_input_is_held(child)
+    write(path + '/ctl', 'kill\njoin')
+    others_are_served(mp)
+    os.kill(child, signal.SIGKILL)
+    wait_until(lambda: not threads_that_wait(porter), what='a porter with nothing to do')
+
+
+@claim
+def a_killed_server_is_followed_whatever_programs_hold(mp):
+    """Twice: nothing that the dead one waited for holds up the next, and no byte is lost or doubled."""
+    output = start_output_holder(mp, 0)
+    silent = start_silent(mp)
+    path = start_input_holder(mp, 'p')
+    append(path + '/stdin', 'y' * 10000)
+    porter = wait_until_carrying(mp, 2)
+    writer = Background(append, path + '/stdin', 'z' * 60000)
+    mp.wait_until_held(writer)
+    for number in range(2):
+        mp.kill_server()
+        others_are_served(mp, f'other{number}')
+        same([value(each + '/state') for each in (path, output)], ['running', 'running'])
+    speak(silent)
+    writer.result()
+    write(path + '/ctl', 'eof\njoin')
+    assert read_bytes(path + '/stdout') == b'x' + b'y' * 10000 + b'z' * 60000, len(read_bytes(path + '/stdout'))
+    write(output + '/ctl', 'kill')
+    wait_until(lambda: not exists(porter), what='the end of the porter before')
+
+
+@claim
+def a_porter_that_dies_takes_its_server_with_it_and_nothing_else(mp):
+    """Another server has another: what is written then arrives, as what was written before."""
+    path = mp.start('p', 'cat', stdin_open='1')
+    append(path + '/stdin', 'before ')
+    dead = mp.server
+    os.kill(porter_of(mp), signal.SIGKILL)
+    mp.server = wait_until(lambda: (pid := mp.find_server()) != dead and pid, what='another server')
+    mp.servers = [mp.server]
+    append(path + '/stdin', 'and after')
+    write(path + '/ctl', 'eof\njoin')
+    same(read(path + '/stdout'), 'before and after')
+
+
+if __name__ == '__main__':
+    main()
