@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""soak.py [MINUTES]: mixed work on a private mount, and what server and keeper hold meanwhile. Ends with 1 when it grows.
+"""soak.py [MINUTES]: mixed work on a private mount, and what server, its children and keeper hold meanwhile. Ends with 1 when it grows.
 
 The work is of several threads; each ends what it begins, so that what is held is to be the same at any time. What is sampled is
 told in quarters: the first warms up, and the median of the last must not be above that of the second.
@@ -13,13 +13,14 @@ import time
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), '../mount')]
 
 from harness import Mount, need_fusectl  # noqa: E402
-from plain import errno_of, read, write  # noqa: E402
+from plain import children_of, errno_of, read, write  # noqa: E402
 
 COLUMNS = ('rss KiB', 'pss KiB', 'anonymous KiB', 'descriptors', 'threads')
 # What the last quarter may have more than the second: a share of it, and a number. The table that both share has 4 bytes for each pid
 # there can be; they come to be used as pids go up, at most 16 MiB. Anonymous memory is all the rest that could grow.
 TABLE = 16 << 10
 SLACK = {'rss KiB': (0.05, TABLE), 'pss KiB': (0.05, TABLE), 'anonymous KiB': (0.05, 512), 'descriptors': (0, 16), 'threads': (0, 2)}
+CHILDREN = {'procfs-mp-msg': 'messenger', 'procfs-mp-port': 'porter'}
 WORKERS = 4
 WRITING = os.O_WRONLY | os.O_TRUNC
 
@@ -109,11 +110,21 @@ class Worker(threading.Thread):
 
 # What is held -------------------------------------------------------------------------------------------------------
 
+def descriptors(pid):
+    """Of the thread that has the most: the porter's have a table each."""
+    def count(task):
+        try:
+            return len(os.listdir(f'/proc/{pid}/task/{task}/fd'))
+        except FileNotFoundError:
+            return 0
+    return max(map(count, os.listdir(f'/proc/{pid}/task')))
+
+
 def sample(pid):
     with open(f'/proc/{pid}/smaps_rollup') as file:
         sizes = {line.split(':')[0]: int(line.split()[1]) for line in file if line.endswith('kB\n')}
     return {'rss KiB': sizes['Rss'], 'pss KiB': sizes['Pss'], 'anonymous KiB': sizes['Anonymous'],
-            'descriptors': len(os.listdir(f'/proc/{pid}/fd')), 'threads': len(os.listdir(f'/proc/{pid}/task'))}
+            'descriptors': descriptors(pid), 'threads': len(os.listdir(f'/proc/{pid}/task'))}
 
 
 def quarters(samples):
@@ -135,6 +146,7 @@ def soak(seconds, say=print):
     with Mount() as mp:
         workers = [Worker(mp, number, over) for number in range(WORKERS)]
         processes = {'server': mp.server, 'keeper': mp.keeper}
+        processes |= {CHILDREN[open(f'/proc/{pid}/comm').read().strip()]: pid for pid in children_of(mp.server)}
         samples = {name: [] for name in processes}
         limit = time.monotonic() + seconds
         while not over.wait(min(1, seconds / 40)) and (time.monotonic() < limit or len(samples['server']) < 4):
