@@ -13,6 +13,7 @@ enum {
 	TICK_MS = 10,
 	SHORT_TICK_MS = 3, /* while so much comes that it would take too much memory by the next */
 	MUCH_PER_MS = 256 << 10,
+	READS_A_TURN = 8, /* of a few hundred events: more are told in the next turn */
 };
 
 static void make_busy(struct capture *capture);
@@ -119,7 +120,7 @@ static void on_inotify(uv_poll_t *poll, int status, int events)
 	struct captures *set = poll->data;
 	struct memory_events found;
 	const struct inotify_event *event;
-	while (memory_events_read(set->inotify_fd, &found)) {
+	for (int reads = 0; reads < READS_A_TURN && memory_events_read(set->inotify_fd, &found); reads++) {
 		for (size_t at = 0; (event = memory_events_next(&found, &at));)
 			note_event(set, event);
 		for (size_t at = 0; (event = memory_events_next(&found, &at));)
