@@ -46,7 +46,7 @@ union descriptors {
 
 /* ---- the other process ---- */
 
-static atomic_int idle = 1;
+static atomic_int idle;
 
 static bool take_descriptors(const struct msghdr *message, int *fds)
 {
@@ -138,19 +138,19 @@ static void work(const struct order *order, bool complete)
 		continue;
 }
 
+static int add_thread(void);
+
 /* Whoever takes an order sees that somebody listens for the next. Each has its own table of descriptors: what one holds while it waits
  * has nothing to do with the end of another. */
 static void *listen_and_work(void *unused)
 {
 	struct order order;
 	bool complete;
+	(void)unused;
 	close_range(CHANNEL_FD + 1, ~0U, CLOSE_RANGE_UNSHARE);
 	while (receive(&order, &complete)) {
-		if (atomic_fetch_sub(&idle, 1) == 1) {
-			atomic_fetch_add(&idle, 1);
-			if (detached_begin(STACK, listen_and_work, unused))
-				atomic_fetch_sub(&idle, 1);
-		}
+		if (atomic_fetch_sub(&idle, 1) == 1)
+			(void)add_thread();
 		work(&order, complete);
 		if (atomic_fetch_add(&idle, 1) >= SPARE_THREADS) {
 			atomic_fetch_sub(&idle, 1);
@@ -160,11 +160,23 @@ static void *listen_and_work(void *unused)
 	_exit(0);
 }
 
+static int add_thread(void)
+{
+	atomic_fetch_add(&idle, 1);
+	int error = detached_begin(STACK, listen_and_work, NULL);
+	if (error)
+		atomic_fetch_sub(&idle, 1);
+	return error;
+}
+
+/* This thread never waits for anything else: what its table alone has, fds[0], is closed when the process is killed, whatever the
+ * others are held by. */
 static void serve(int channel_fd, const int *fds)
 {
-	(void)fds;
+	int life_fd = fcntl(fds[0], F_DUPFD_CLOEXEC, CHANNEL_FD + 1);
 	dup2(channel_fd, CHANNEL_FD);
-	listen_and_work(NULL);
+	if (life_fd < 0 || add_thread())
+		return;
 	for (;;)
 		pause();
 }
@@ -173,7 +185,8 @@ static void serve(int channel_fd, const int *fds)
 
 struct porter {
 	struct servant servant;
-	uv_poll_t poll;
+	int life_fd; /* hung up when it has died */
+	uv_poll_t poll, life;
 	bool attached;
 	void (*on_gone)(void *context);
 	void *context;
@@ -184,19 +197,28 @@ struct porter {
 
 int porter_create(char *word, struct porter **out)
 {
-	const struct servant_wish wish = { .name = "procfs-mp-port", .word = word, .fds = { -1, -1 }, .serve = serve };
+	int ends[2];
 	struct porter *porter = calloc(1, sizeof *porter);
 	if (!porter)
 		return -ENOMEM;
-	int error = servant_begin(&wish, &porter->servant);
-	if (error) {
-		free(porter);
-		return error;
-	}
+	int error = pipe2(ends, O_CLOEXEC) ? -errno : 0;
+	if (error)
+		goto free_porter;
+	const struct servant_wish wish = { .name = "procfs-mp-port", .word = word, .fds = { ends[1], -1 }, .serve = serve };
+	error = servant_begin(&wish, &porter->servant);
+	close(ends[1]);
+	if (error)
+		goto close_life;
+	porter->life_fd = ends[0];
 	LIST_INIT(&porter->loads);
 	STAILQ_INIT(&porter->waiting);
 	*out = porter;
 	return 0;
+close_life:
+	close(ends[0]);
+free_porter:
+	free(porter);
+	return error;
 }
 
 /* Result: 0, -EAGAIN: there is no room; -EPIPE. */
@@ -278,12 +300,19 @@ static void on_channel(uv_poll_t *poll, int status, int events)
 	(void)status;
 	while ((size = recv(porter->servant.channel_fd, &reply, sizeof reply, MSG_DONTWAIT)) == sizeof reply)
 		take_reply(porter, &reply);
-	if (size >= 0 || errno != EAGAIN) {
-		uv_poll_stop(poll);
-		porter->on_gone(porter->context);
-	} else if (events & UV_WRITABLE) {
+	if (size >= 0 || errno != EAGAIN)
+		uv_poll_stop(poll); /* on_life() tells */
+	else if (events & UV_WRITABLE)
 		send_waiting(porter);
-	}
+}
+
+static void on_life(uv_poll_t *poll, int status, int events)
+{
+	struct porter *porter = poll->data;
+	(void)status;
+	(void)events;
+	uv_poll_stop(poll);
+	porter->on_gone(porter->context);
 }
 
 int porter_attach(struct porter *porter, uv_loop_t *loop, void (*on_gone)(void *context), void *context)
@@ -291,17 +320,25 @@ int porter_attach(struct porter *porter, uv_loop_t *loop, void (*on_gone)(void *
 	int error = uv_poll_init(loop, &porter->poll, porter->servant.channel_fd);
 	if (error)
 		return error;
+	error = uv_poll_init(loop, &porter->life, porter->life_fd);
+	if (error) {
+		uv_close((uv_handle_t *)&porter->poll, NULL);
+		return error;
+	}
 	porter->attached = true;
-	porter->poll.data = porter;
+	porter->poll.data = porter->life.data = porter;
 	porter->on_gone = on_gone;
 	porter->context = context;
-	return look(porter);
+	error = uv_poll_start(&porter->life, UV_READABLE, on_life);
+	return error ? error : look(porter);
 }
 
 void porter_detach(struct porter *porter)
 {
-	if (porter->attached)
+	if (porter->attached) {
 		uv_close((uv_handle_t *)&porter->poll, NULL);
+		uv_close((uv_handle_t *)&porter->life, NULL);
+	}
 	porter->attached = false;
 }
 
@@ -311,6 +348,7 @@ void porter_destroy(struct porter *porter)
 	if (!porter)
 		return;
 	servant_end(&porter->servant, porter->under_way);
+	close(porter->life_fd);
 	STAILQ_FOREACH(load, &porter->waiting, wait)
 		close_own(load);
 	while ((load = LIST_FIRST(&porter->loads))) {

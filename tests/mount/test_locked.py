@@ -106,16 +106,22 @@ def a_killed_server_is_followed_whatever_programs_hold(mp):
 
 @claim
 def a_porter_that_dies_takes_its_server_with_it_and_nothing_else(mp):
-    """Another server has another: what is written then arrives, as what was written before."""
+    """Whatever it is held by. Another server has another: what is written then arrives, as what was written before."""
     path = mp.start('p', 'cat', stdin_open='1')
+    silent = start_silent(mp)
+    held = start_input_holder(mp, 'q')
+    append(held + '/stdin', 'y' * 10000)
     append(path + '/stdin', 'before ')
     dead = mp.server
-    os.kill(porter_of(mp), signal.SIGKILL)
+    os.kill(wait_until_carrying(mp, 1), signal.SIGKILL)
     mp.server = wait_until(lambda: (pid := mp.find_server()) != dead and pid, what='another server')
     mp.servers = [mp.server]
     append(path + '/stdin', 'and after')
     write(path + '/ctl', 'eof\njoin')
     same(read(path + '/stdout'), 'before and after')
+    speak(silent)
+    write(held + '/ctl', 'eof\njoin')
+    same(read(held + '/stdout'), 'x' + 'y' * 10000)
 
 
 if __name__ == '__main__':
