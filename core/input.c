@@ -62,14 +62,18 @@ static int make_queue(struct input *input)
 }
 
 /* As many bytes wait in pipe and queue as the pipe alone would take in large writes: moving them changes nothing of that. What is
- * known of the pipe may be old: the program has read as much, or more. Result: how many more may; -EPIPE: nobody reads. */
+ * known of the pipe may be old: the program has read as much, or more; a pipe that can be written has room for a page at least.
+ * Result: how many more may; -EPIPE: nobody reads. */
 static ssize_t room_of(const struct input *input)
 {
 	struct pollfd pipe = { .fd = input->fd, .events = POLLOUT };
-	if (poll(&pipe, 1, 0) > 0 && pipe.revents & POLLERR)
+	short found = poll(&pipe, 1, 0) > 0 ? pipe.revents : 0;
+	if (found & POLLERR)
 		return -EPIPE;
 	off_t waiting = input->unread + input->end - input->moved;
-	return input->size > waiting ? input->size - waiting : 0;
+	off_t room = input->size > waiting ? input->size - waiting : 0;
+	bool has_page = found & POLLOUT && input->moved == input->end;
+	return has_page && room < PIPE_BUF ? PIPE_BUF : room;
 }
 
 /* As a pipe: what is not larger than PIPE_BUF is not divided. */

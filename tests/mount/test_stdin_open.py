@@ -107,6 +107,30 @@ def an_interrupted_write_gives_a_short_count_or_eintr(mount):
 
 
 @claim
+def without_waiting_what_the_program_has_read_makes_room_though_nobody_polls(mount):
+    """O_NONBLOCK: who tries again is as good as who polls, also at a server that knows nothing of the pipe yet."""
+    go = mount.base + '/go-read'
+    os.mkfifo(go)
+    path = mount.start('a', '/bin/sh', ['-c', 'read x < "$0"; exec cat', go], stdin_open='1')
+    descriptor = os.open(path + '/stdin', os.O_WRONLY | os.O_NONBLOCK)
+    mount.kill_server()
+    left = [PIPE]
+
+    def filled():
+        try:
+            left[0] -= os.write(descriptor, bytes(left[0]))
+        except BlockingIOError:
+            pass
+        return not left[0]
+    wait_until(filled, what='a full pipe')
+    same(errno_of(os.write, descriptor, b'x'), errno.EAGAIN)
+    write(go, '\n')
+    wait_until(lambda: len(read_bytes(path + '/stdout')) == PIPE, what='that all was read')
+    wait_until(lambda: errno_of(os.write, descriptor, b'x') == 0, what='room')
+    os.close(descriptor)
+
+
+@claim
 def without_waiting_a_full_pipe_gives_eagain_and_poll_says_when_there_is_room(mount):
     """O_NONBLOCK: a short count, then EAGAIN; POLLOUT once the program has read."""
     go = mount.base + '/go'
