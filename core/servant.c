@@ -62,5 +62,8 @@ int servant_begin(const struct servant_wish *wish, struct servant *out)
 void servant_end(const struct servant *servant, bool held)
 {
 	close(servant->channel_fd);
+	/* One that stands still would not see it. */
+	if (!held)
+		kill(servant->pid, SIGKILL);
 	waitpid(servant->pid, NULL, held ? WNOHANG : 0);
 }

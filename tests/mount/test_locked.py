@@ -3,7 +3,7 @@
 import os
 import signal
 
-from harness import PYTHON, claim, main
+from harness import PYTHON, Mount, claim, main
 from locked import (HOLDS_INPUT, porter_of, speak, start_input_holder, start_output_holder, start_silent, threads_that_wait,
                     wait_until_input_is_held)
 from plain import Background, append, exists, read, read_bytes, same, value, wait_until, write
@@ -122,6 +122,13 @@ def a_porter_that_dies_takes_its_server_with_it_and_nothing_else(mp):
     speak(silent)
     write(held + '/ctl', 'eof\njoin')
     same(read(held + '/stdout'), 'x' + 'y' * 10000)
+
+
+@claim
+def a_porter_that_stands_still_does_not_hold_up_the_end_of_the_mount():
+    """Nor does one that was stopped while it had nothing to do."""
+    with Mount() as mp:
+        os.kill(porter_of(mp), signal.SIGSTOP)
 
 
 if __name__ == '__main__':
