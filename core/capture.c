@@ -6,7 +6,6 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "core/porter.h"
 #include "core/share.h"
 
 enum {
@@ -16,7 +15,6 @@ enum {
 	READS_A_TURN = 8, /* of a few hundred events: more are told in the next turn */
 };
 
-static void make_busy(struct capture *capture);
 static void wake(struct capture *capture);
 
 /* ---- watches ---- */
@@ -76,7 +74,7 @@ static void fire_all(struct captures *set)
 			struct capture *capture = capture_with(SLIST_FIRST(&set->watched[i]));
 			disarm(capture, 0);
 			disarm(capture, 1);
-			make_busy(capture);
+			capture_make_busy(capture);
 		}
 	}
 }
@@ -109,7 +107,7 @@ static struct capture_stream *note_event(struct captures *set, const struct inot
 {
 	struct capture_stream *stream = find_watched(set, event->wd);
 	if (stream && event->mask & IN_MODIFY)
-		make_busy(capture_with(stream));
+		capture_make_busy(capture_with(stream));
 	return stream;
 }
 
@@ -178,7 +176,7 @@ static void set_pace(struct captures *set, uint64_t tick_ms)
 	uv_timer_start(set->timer, on_tick, tick_ms, tick_ms);
 }
 
-static void make_busy(struct capture *capture)
+void capture_make_busy(struct capture *capture)
 {
 	struct captures *set = capture->set;
 	if (capture->busy)
@@ -211,10 +209,15 @@ static bool is_wanted(const struct capture *capture)
 	       may_be_written(capture->process, 0) || may_be_written(capture->process, 1);
 }
 
+static bool is_uncut(const struct capture *capture)
+{
+	return capture->streams[0].uncut || capture->streams[1].uncut;
+}
+
 static void wake(struct capture *capture)
 {
 	look(capture);
-	make_busy(capture);
+	capture_make_busy(capture);
 	tell(capture, 0);
 }
 
@@ -222,13 +225,13 @@ static void visit(struct capture *capture)
 {
 	if (!look(capture)) {
 		/* Growth between the look and the watch is seen by the second look. */
-		if (!is_wanted(capture) || arm_both(capture))
+		if (!is_uncut(capture) && (!is_wanted(capture) || arm_both(capture)))
 			make_idle(capture);
 		if (!look(capture)) {
 			share_spare(capture->process);
 			return;
 		}
-		make_busy(capture);
+		capture_make_busy(capture);
 	}
 	tell(capture, 0);
 }
@@ -343,7 +346,7 @@ void capture_destroy(struct capture *capture)
 		return;
 	for (int i = 0; i < 2; i++) {
 		disarm(capture, i);
-		porter_forget(capture->streams[i].cut);
+		capture_forget_cut(capture, i);
 	}
 	if (capture->busy)
 		LIST_REMOVE(capture, link);
@@ -358,7 +361,7 @@ int capture_open(struct process *process, int which)
 void capture_begin(struct process *process)
 {
 	if (process->capture && (process->output_fd[0] >= 0 || process->output_fd[1] >= 0))
-		make_busy(process->capture);
+		capture_make_busy(process->capture);
 }
 
 void capture_end(struct process *process, int error)
@@ -369,7 +372,7 @@ void capture_end(struct process *process, int error)
 	look(capture);
 	disarm(capture, 0);
 	disarm(capture, 1);
-	make_busy(capture);
+	capture_make_busy(capture);
 	tell(capture, error);
 }
 
@@ -406,6 +409,9 @@ void capture_resume(struct captures *set, struct process *process)
 	for (int i = 0; capture && i < 2; i++) {
 		struct capture_window window = capture_window(process, i);
 		capture->streams[i].counted = window.end - window.first;
+		/* Who dropped it may not have cut it any more. */
+		if (capture->streams[i].dropped)
+			capture_wish_cut(capture, i);
 	}
 	if (process->state == PROCESS_RUNNING)
 		capture_begin(process);
@@ -430,5 +436,5 @@ void capture_expect(struct capture *capture)
 	if (capture->process->state == PROCESS_ENDED)
 		return;
 	if (!arm_both(capture))
-		make_busy(capture);
+		capture_make_busy(capture);
 }

@@ -21,13 +21,14 @@ struct porter;
 struct porter_load;
 
 struct capture_stream {
-	uint64_t dropped; /* bytes cut off at the front: offsets below are holes */
+	uint64_t dropped; /* bytes cut off at the front: offsets below are holes, or soon will be */
 	uint64_t counted; /* of what is kept: not what is too much and left for a while, nor what nobody has looked at */
 	uint64_t seen;    /* the size when somebody last looked */
 	struct porter_load *cut; /* under way */
 	SLIST_ENTRY(capture_stream) link; /* while it is watched */
 	int watch; /* inotify's number; 0: none */
-	int which;
+	uint8_t which;
+	bool uncut; /* to be cut, once that it was dropped is kept */
 };
 
 /* That of one process, of both streams. */
@@ -37,7 +38,7 @@ struct capture {
 	struct capture_stream streams[2];
 	struct waiter_list readers;      /* told once there is more, or the end */
 	struct observer_list observers;  /* the same */
-	bool busy; /* looked at by the timer */
+	bool busy; /* looked at by the timer, and until it is cut */
 	LIST_ENTRY(capture) link;
 };
 
@@ -50,6 +51,9 @@ struct capture_window {
 int captures_create(uv_loop_t *loop, struct porter *porter, struct captures **out);
 /* No process may have a capture any more. NULL is allowed. */
 void captures_destroy(struct captures *set);
+
+/* What is kept as dropped is cut off: a new server would take holes for output if they came first. */
+void captures_cut(struct captures *set);
 
 /* What the next start takes is made ready, while another has to wait for something else. */
 void captures_prepare(struct captures *set);

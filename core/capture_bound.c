@@ -20,22 +20,60 @@ static void on_cut(void *context, const struct porter_wish *wish, const struct p
 	capture_bound(capture, which, capture_size(capture->process, which));
 }
 
-static void cut_to(struct capture *capture, int which, uint64_t first)
+void capture_wish_cut(struct capture *capture, int which)
+{
+	capture->set->uncut += !capture->streams[which].uncut;
+	capture->streams[which].uncut = true;
+	capture_make_busy(capture);
+}
+
+static void forget_wish(struct capture *capture, int which)
+{
+	capture->set->uncut -= capture->streams[which].uncut;
+	capture->streams[which].uncut = false;
+}
+
+void capture_forget_cut(struct capture *capture, int which)
+{
+	forget_wish(capture, which);
+	porter_forget(capture->streams[which].cut);
+}
+
+/* From the beginning: what was cut before costs nothing, and that it was is not kept.
+ * Result: false when there is no memory or descriptor for it now. */
+static bool begin_cut(struct capture *capture, int which)
 {
 	struct capture_stream *stream = &capture->streams[which];
+	if (!stream->dropped || capture_size(capture->process, which) < stream->dropped)
+		return true;
 	int fd = memory_file_open_for_cutting(capture->process->output_fd[which]);
 	const struct porter_wish wish = {
-		.kind = PORTER_CUT, .fds = { fd, -1 }, .from = stream->dropped, .to = first,
+		.kind = PORTER_CUT, .fds = { fd, -1 }, .to = stream->dropped,
 		.on_done = on_cut, .context = capture, .number = which,
 	};
 	if (fd < 0)
-		return;
+		return false;
 	int error = porter_begin(capture->set->porter, &wish, &stream->cut);
 	close(fd);
-	if (error)
+	return !error;
+}
+
+void captures_cut(struct captures *set)
+{
+	struct capture *capture;
+	if (!set->uncut)
 		return;
+	LIST_FOREACH(capture, &set->busy, link)
+		for (int i = 0; i < 2; i++)
+			if (capture->streams[i].uncut && !capture->streams[i].cut && begin_cut(capture, i))
+				forget_wish(capture, i);
+}
+
+static void cut_to(struct capture *capture, int which, uint64_t first)
+{
 	process_touch(capture->process);
-	stream->dropped = first;
+	capture->streams[which].dropped = first;
+	capture_wish_cut(capture, which);
 }
 
 /* The excess that is left alone: none at the end. */

@@ -23,6 +23,7 @@ struct captures {
 	struct stream_list watched[WATCH_LISTS]; /* by the watch: to be on one needs no memory */
 	struct capture_list busy;
 	struct capture_list left; /* of those that are busy: still to be visited in this tick */
+	unsigned uncut; /* streams; of those that are busy */
 	uint64_t counted; /* the loop's time when what their owners have was counted last */
 	uint64_t tick_ms;
 	uint64_t grown; /* bytes, of all, since the last tick */
@@ -38,10 +39,15 @@ static inline uint64_t capture_size(const struct process *process, int which)
 	return memory_file_size(process->output_fd[which]);
 }
 
+/* capture.c: the timer looks at it. */
+void capture_make_busy(struct capture *capture);
 /* capture.c: what the kernel tells of growth is taken now; those that have grown are looked at, and who waits is told, by the timer. */
 void captures_take_events(struct captures *set);
 
 /* capture_bound.c: of a stream of that size no more is kept than may be. */
 void capture_bound(struct capture *capture, int which, uint64_t size);
+/* The same: it is to be cut; no more. */
+void capture_wish_cut(struct capture *capture, int which);
+void capture_forget_cut(struct capture *capture, int which);
 
 #endif

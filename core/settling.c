@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/capture.h"
 #include "core/manager_private.h"
 
 int manager_reserve_release(struct manager *manager)
@@ -47,6 +48,7 @@ void manager_tell(struct manager *manager)
 	manager_release_all(manager);
 	hold_release(manager);
 	hold_move(manager);
+	captures_cut(manager->captures);
 	start_send(manager);
 }
 

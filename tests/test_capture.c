@@ -115,10 +115,17 @@ static blkcnt_t blocks(const struct world *world)
 	return st.st_blocks;
 }
 
+/* What was dropped is kept at once. */
+static void turn(struct world *world)
+{
+	captures_cut(world->set);
+	uv_run(&world->loop, UV_RUN_ONCE);
+}
+
 #define AWAIT(world, condition) \
 	do { \
 		while (!(condition) && !(world)->too_late) \
-			uv_run(&(world)->loop, UV_RUN_ONCE); \
+			turn(world); \
 		assert_true(condition); \
 	} while (0)
 
@@ -264,12 +271,26 @@ static void a_destroyed_capture_leaves_its_cut_to_end_alone(void **state)
 	world->process->configuration.output_max = 0;
 	begin(world);
 	say_much(world, 4 << 20);
-	/* The end cuts at once, without the loop, which could see a quick cut's own end in the same turn. */
+	/* Without the loop, which could see a quick cut's own end in the same turn. */
 	process_end(world->process, 0, (struct timespec){ .tv_sec = 2 });
 	capture_end(world->process, 0);
+	captures_cut(world->set);
 	assert_non_null(world->process->capture->streams[0].cut);
 	process_destroy(world->process);
 	world->process = process_create("y", "2");
+}
+
+static void nothing_is_cut_before_that_it_was_dropped_is_kept(void **state)
+{
+	struct world *world = *state;
+
+	world->process->configuration.output_max = 0;
+	begin(world);
+	say_much(world, 4 << 20);
+	AWAIT(world, world->process->capture->streams[0].uncut);
+	assert_int_equal(world->process->capture->streams[0].dropped, 4 << 20);
+	assert_null(world->process->capture->streams[0].cut);
+	AWAIT(world, blocks(world) == 0);
 }
 
 static void a_truncated_stream_begins_anew(void **state)
@@ -381,6 +402,7 @@ int main(void)
 		TEST(what_is_left_behind_is_bounded_after_the_end_too),
 		TEST(one_that_nobody_can_write_to_is_not_looked_at_after_the_end),
 		TEST(a_destroyed_capture_leaves_its_cut_to_end_alone),
+		TEST(nothing_is_cut_before_that_it_was_dropped_is_kept),
 		TEST(a_truncated_stream_begins_anew),
 		TEST(without_watches_the_timer_tells_as_long_as_somebody_waits),
 		TEST(who_waits_for_what_does_not_come_holds_nobody_up_when_events_were_lost),

@@ -5,8 +5,9 @@ import os
 import signal
 
 from harness import claim, main
+from locked import porter_of
 from meanwhile import blocked, touch
-from plain import Background, expect_errno, read, read_bytes, same, value, wait_until, write, write_all
+from plain import Background, Stopped, expect_errno, read, read_bytes, same, value, wait_until, write, write_all
 
 
 def lines(count):
@@ -61,6 +62,26 @@ def output_beyond_output_max_keeps_its_newest_bytes(mp):
     same(read_bytes(path + '/stdout'), b'x' * (1 << 20))
     mp.kill_server()
     same(read_bytes(path + '/stdout'), b'x' * (1 << 20))
+
+
+@claim
+def memory_of_output_that_a_dead_server_dropped_is_given_back(mp):
+    """Of each stream the newest output_max bytes are kept, and no memory for others, whoever was to give it back."""
+    go = mp.base + '/go-dropped'
+    script = f'echo first; until [ -e {go}1 ]; do sleep 0.01; done; head -c 8000000 /dev/zero; touch {go}2; exec sleep 1000'
+    path = mp.start('p', 'sh', ['-c', script], output_max='64K')
+    before = os.open(path + '/stdout', os.O_RDONLY)
+    wait_until(lambda: os.pread(before, 5, 0) == b'first', what='its first words')
+    with Stopped(porter_of(mp)):
+        with Stopped(mp.server):
+            touch(go + '1')
+            wait_until(lambda: os.path.exists(go + '2'), what='all its words')
+        wait_until(lambda: os.pread(before, 5, 0) == bytes(5), what='that the first are dropped')
+        mp.kill_server()
+    os.close(before)
+    output = f"/proc/{value(path + '/pid')}/fd/1"
+    wait_until(lambda: os.stat(output).st_blocks * 512 <= 1 << 20, what='memory that is given back')
+    same(read_bytes(path + '/stdout'), bytes(1 << 16))
 
 
 @claim
