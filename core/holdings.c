@@ -9,9 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/detached.h"
 #include "core/shared.h"
 
-enum { HOLDINGS_BUCKETS = 1 << 18 };
+enum { HOLDINGS_BUCKETS = 1 << 18, STACK = 64 << 10 };
 
 /* The truth about an entry, set after all else of it: from the states the lists can be made anew. */
 enum holding_state {
@@ -266,6 +267,20 @@ int holdings_keep_expected(struct holdings *holdings, const struct holding *hold
 	return keep_locked(holdings, holding, true);
 }
 
+static void *close_alone(void *fd)
+{
+	close((int)(intptr_t)fd);
+	return NULL;
+}
+
+/* A program can hold its pipe (core/porter), and who was to close it last may have died. */
+static void let_go(const struct holdings_entry *entry)
+{
+	if (entry->kind == HOLDING_STDIN_PIPE && !detached_begin(STACK, close_alone, (void *)(intptr_t)entry->fd))
+		return;
+	close(entry->fd);
+}
+
 static void sweep(struct holdings *holdings)
 {
 	uint32_t at;
@@ -275,7 +290,7 @@ static void sweep(struct holdings *holdings)
 
 		atomic_store(&holdings->unwanted, entry->next);
 		if (entry->fd >= 0)
-			close(entry->fd);
+			let_go(entry);
 		entry->fd = -1;
 		atomic_store(&entry->state, HOLDING_FREE);
 		push(holdings, &holdings->free_head, at - 1);

@@ -6,7 +6,7 @@ import signal
 from harness import PYTHON, Mount, claim, main
 from locked import (HOLDS_INPUT, porter_of, speak, start_input_holder, start_output_holder, start_silent, threads_that_wait,
                     wait_until_input_is_held)
-from plain import Background, append, exists, read, read_bytes, same, value, wait_until, write
+from plain import Background, Stopped, append, exists, read, read_bytes, same, stat_of, value, wait_until, write
 
 HOLDERS = 6  # more than libuv's pool has threads
 
@@ -102,6 +102,24 @@ def a_killed_server_is_followed_whatever_programs_hold(mp):
     assert read_bytes(path + '/stdout') == b'x' + b'y' * 10000 + b'z' * 60000, len(read_bytes(path + '/stdout'))
     write(output + '/ctl', 'kill')
     wait_until(lambda: not exists(porter), what='the end of the porter before')
+
+
+@claim
+def a_keeper_that_is_the_last_to_close_a_pipe_waits_for_no_program(mp):
+    """A server is killed before the keeper knows that an input is over, and its porter with it: another follows."""
+    silent = start_silent(mp)
+    path = start_input_holder(mp, 'p')
+    porter = wait_until_carrying(mp, 0)
+    with Stopped(mp.keeper):
+        write(path + '/ctl', 'eof')
+        os.kill(mp.server, signal.SIGKILL)
+        wait_until(lambda: stat_of(porter)[:1] in ([], [b'Z']), what='the end of the porter')
+    mp.kill_server()
+    others_are_served(mp)
+    same(value(path + '/state'), 'running')
+    speak(silent)
+    write(path + '/ctl', 'join')
+    same((read(path + '/stdout'), value(path + '/exitcode')), ('x', '0'))
 
 
 @claim
