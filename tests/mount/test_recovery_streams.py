@@ -52,9 +52,10 @@ def who_writes_all_the_time_is_followed_without_gap_and_double(mp):
 def output_beyond_output_max_keeps_its_newest_bytes(mp):
     """Of each stream the newest output_max bytes are kept, also by a server that found it so."""
     path, go = mp('p'), mp.base + '/go-max'
-    script = f'head -c 3000000 /dev/zero; until [ -e {go} ]; do sleep 0.01; done; head -c 3000000 /dev/zero | tr "\\0" x'
+    script = f'head -c 3000000 /dev/zero; touch {go}1; until [ -e {go} ]; do sleep 0.01; done; head -c 3000000 /dev/zero | tr "\\0" x'
     mp.start('p', 'sh', ['-c', script], output_max='1M')
-    wait_until(lambda: os.stat(path + '/stdout') and len(read_bytes(path + '/stdout')) == 1 << 20)
+    wait_until(lambda: os.path.exists(go + '1'), what='all its zeros')
+    same(read_bytes(path + '/stdout'), bytes(1 << 20))
     mp.kill_server()
     same(read_bytes(path + '/stdout'), bytes(1 << 20))
     touch(go)
