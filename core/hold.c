@@ -9,6 +9,7 @@
 #include "core/holdings.h"
 #include "core/input.h"
 #include "core/manager_private.h"
+#include "core/memory_file.h"
 #include "core/message.h"
 
 enum { KEEPER_PATIENCE_MS = 1000, NOBODY = 0 };
@@ -147,10 +148,19 @@ int hold_input(struct manager *manager, struct process *process)
 
 /* ---- in a new server ---- */
 
-/* Result: where the descriptor belongs; NULL: nowhere. Before the start there is nothing of a run. */
-static int *place_of(struct process *process, enum holding_kind kind)
+/* Nothing of a run is held before the keeper has taken its launch: what there is comes from before a reset that was kept, when the
+ * server died before it had it let go of. */
+static bool has_run(const struct manager *manager, const struct process *process)
 {
-	if (process->state == PROCESS_INITIAL && kind != HOLDING_STDIN_FILE)
+	if (process->state != PROCESS_STARTING || process->rerun)
+		return process->state != PROCESS_INITIAL;
+	return start_is_taken(manager, process);
+}
+
+/* Result: where the descriptor belongs; NULL: nowhere. */
+static int *place_of(const struct manager *manager, struct process *process, enum holding_kind kind)
+{
+	if (kind != HOLDING_STDIN_FILE && !has_run(manager, process))
 		return NULL;
 	switch (kind) {
 	case HOLDING_STDOUT:
@@ -167,13 +177,22 @@ static int *place_of(struct process *process, enum holding_kind kind)
 	}
 }
 
+/* A write that nobody was told of comes again: were its bytes left behind the others, it would append them twice. */
+static void forget_untold(const struct process *process, const struct holding *holding)
+{
+	bool grows = process->state == PROCESS_INITIAL ? holding->kind == HOLDING_STDIN_FILE : holding->kind == HOLDING_RESULT;
+	if (grows && memory_file_size(holding->fd) > process->written)
+		(void)!ftruncate(holding->fd, (off_t)process->written);
+}
+
 /* Takes over the descriptor. Result: false, and it was closed, when nobody knows of it. */
 static bool take_one(struct manager *manager, const struct holding *holding)
 {
 	struct process *process = manager_by_id(manager, holding->id);
-	int *place = process ? place_of(process, holding->kind) : NULL;
+	int *place = process ? place_of(manager, process, holding->kind) : NULL;
 	if (place && *place < 0) {
 		*place = holding->fd;
+		forget_untold(process, holding);
 		return true;
 	}
 	if (process && holding->kind == HOLDING_STDIN_PIPE && process->input && process->input->fd < 0 &&

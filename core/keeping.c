@@ -10,6 +10,7 @@
 #include "core/kin.h"
 #include "core/lack.h"
 #include "core/manager_private.h"
+#include "core/memory_file.h"
 #include "core/process_record.h"
 #include "core/restart.h"
 #include "core/share.h"
@@ -57,6 +58,7 @@ static struct process_ties ties_of(const struct process *process)
 		.parent = process->parent ? process->parent->id : 0,
 		.session = process->session ? process->session->key : 0,
 		.tree = process->tree ? process->tree->number : 0,
+		.written = memory_file_size(process->state == PROCESS_INITIAL ? process->stdin_fd : process->result_fd),
 	};
 	for (int i = 0; i < 2; i++)
 		ties.output_dropped[i] = process->capture ? process->capture->streams[i].dropped : 0;
@@ -237,6 +239,7 @@ static int take_streams(struct manager *manager, struct process *process, const 
 		capture->streams[0].dropped = ties->output_dropped[0];
 		capture->streams[1].dropped = ties->output_dropped[1];
 	}
+	process->written = ties->written;
 	if (!ties->has_input)
 		return 0;
 	return input_take(manager->config.loop, manager->config.porter, process, &ties->input);
@@ -356,8 +359,7 @@ int keeping_take(struct manager *manager, const struct record *record)
 static void resume_start(struct manager *manager, struct process *process)
 {
 	struct ptable *table = manager->config.table;
-	enum ptable_state state = process->launch.generation ? ptable_state(table, process->launch) : PTABLE_FREE;
-	if (state != PTABLE_FREE && state != PTABLE_CLAIMED) {
+	if (start_is_taken(manager, process)) {
 		start_count_sent(process->start);
 		return;
 	}

@@ -149,6 +149,8 @@ void hold_move(struct manager *manager);
 void hold_take(struct manager *manager);
 /* start.c: launches that were begun go to the keeper. */
 void start_send(struct manager *manager);
+/* A new server, of a process that is STARTING: whether the keeper has taken its launch. */
+bool start_is_taken(const struct manager *manager, const struct process *process);
 /* One that the keeper has already. */
 void start_count_sent(struct start *start);
 /* Now. */

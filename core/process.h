@@ -134,6 +134,7 @@ struct process {
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
 	int result_fd;  /* what it left for others, -1: nothing */
+	uint64_t written; /* taken over: how much there is of the one (INITIAL) or the other; what is behind it was told to nobody */
 	int output_fd[2]; /* what came to stdout and stderr, -1: nothing */
 	struct input *input; /* when it is kept open (core/input.h); NULL: none yet */
 	struct capture *capture; /* its bounds and readers (core/capture.h); NULL: none yet */

@@ -129,6 +129,7 @@ enum flag {
 	HAS_INPUT_ENDING = 1 << 4,
 	HAS_RUN = 1 << 5, /* what a process that was never started has none of */
 	HAS_USAGE = 1 << 6,
+	HAS_WRITTEN = 1 << 7,
 };
 
 static bool has_run(const struct process *process, const struct process_ties *ties)
@@ -234,6 +235,7 @@ static unsigned flags_of(const struct process *process, const struct process_tie
 	flags |= ties->has_input ? HAS_INPUT : 0;
 	flags |= ties->input.ending ? HAS_INPUT_ENDING : 0;
 	flags |= process->has_usage ? HAS_USAGE : 0;
+	flags |= ties->written ? HAS_WRITTEN : 0;
 	return flags;
 }
 
@@ -256,6 +258,8 @@ void process_pack(const struct process *process, const struct process_ties *ties
 		record_put_signed(out, ties->input.sent);
 		record_put_signed(out, ties->input.end);
 	}
+	if (ties->written)
+		record_put_number(out, ties->written);
 	if (has_run(process, ties))
 		put_run(out, process, ties);
 	if (process->has_usage)
@@ -293,6 +297,8 @@ static int take_rest(struct process *process, struct process_ties *ties, struct 
 		ties->input.sent = record_signed(from);
 		ties->input.end = record_signed(from);
 	}
+	if (flags & HAS_WRITTEN)
+		ties->written = record_number(from);
 	if (flags & HAS_RUN)
 		take_run(process, ties, from);
 	if (!error && flags & HAS_USAGE)

@@ -15,6 +15,7 @@
 struct process_ties {
 	uint64_t parent, session; /* 0: none */
 	uint64_t output_dropped[2];
+	uint64_t written; /* bytes of its stdin before the start, of its result from then on */
 	uint64_t tree; /* the number of its cgroup_tree; 0: none */
 	bool has_input;
 	struct input_past input;

@@ -33,6 +33,14 @@ static void give_up(struct manager *manager, struct process *process, int error)
 	start_fail(manager, process, error, why.sentence);
 }
 
+bool start_is_taken(const struct manager *manager, const struct process *process)
+{
+	enum ptable_state state = PTABLE_FREE;
+	if (process->launch.generation)
+		state = ptable_state(manager->config.table, process->launch);
+	return state != PTABLE_FREE && state != PTABLE_CLAIMED;
+}
+
 void start_count_sent(struct start *start)
 {
 	start->is_sent = true;

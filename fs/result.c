@@ -46,6 +46,7 @@ int result_put(const struct view *view, const char *bytes, size_t size, off_t of
 	}
 	if (process->result_fd < 0 || fstat(process->result_fd, &st))
 		return refuse(why, errno, "cannot keep the result: %s", strerror(errno));
+	process_touch(process);
 	if (offset < 0)
 		offset = st.st_size;
 	if (offset > st.st_size)

@@ -281,6 +281,7 @@ int stdin_feed(const struct view *view, const char *bytes, size_t size, off_t of
 	struct stat st;
 	if (fstat(process->stdin_fd, &st))
 		return -errno;
+	process_touch(process);
 	if (offset < 0)
 		offset = st.st_size;
 	if (offset > st.st_size)

@@ -125,6 +125,7 @@ static int truncate_stream(struct target *target, off_t size)
 	if (size > st.st_size)
 		return refuse(&target->why, EINVAL, "%s cannot be made longer but by writing to it", target->row->name);
 	int error = fd >= 0 && ftruncate(fd, size) ? -errno : 0;
+	process_touch(target->process);
 	share_recount(target->process);
 	return error;
 }

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""The server is killed at each step of what it does: nothing is doubled, nothing comes back, nothing is made up."""
+import itertools
+import os
+
+from harness import claim, main
+from meanwhile import touch
+from plain import append, read, same, value, wait_until, write
+from steps import killed_at_each_step
+
+NUMBERS = itertools.count()
+
+
+def fresh():
+    return f'p{next(NUMBERS)}'
+
+
+def read_now(descriptor):
+    try:
+        return os.read(descriptor, 1 << 16)
+    except BlockingIOError:
+        return b''
+
+
+@claim
+def input_that_is_appended_before_the_start_is_there_once(mp):
+    """`>>` appends; nothing is done twice."""
+    def write_three(path):
+        write(path + '/stdin', 'one\n')
+        append(path + '/stdin', 'two\n')
+        append(path + '/stdin', 'three\n')
+    for path in killed_at_each_step(mp, lambda: mp.make(fresh(), 'cat'), write_three):
+        write(path + '/ctl', 'start\njoin')
+        same(read(path + '/stdout'), 'one\ntwo\nthree\n')
+
+
+@claim
+def a_result_that_is_appended_to_is_there_once(mp):
+    """What the process leaves for others is what it wrote."""
+    def begin():
+        name = fresh()
+        go = f'{mp.base}/go-{name}'
+        os.mkfifo(go)
+        return mp.start(name, 'sh', ['-c', f'read go <{go}; for i in 1 2; do echo $i >>$PROCFS_MP/self/result; done']), go
+
+    def let_go(subject):
+        write(subject[1], 'go\n', os.O_WRONLY)
+        same(value(subject[0] + '/wait'), '0')
+    for path, _ in killed_at_each_step(mp, begin, let_go):
+        same(read(path + '/result'), '1\n2\n')
+
+
+@claim
+def a_start_in_the_write_that_has_reset_begins_with_no_output(mp):
+    """reset: output and result begin anew."""
+    script = 'echo out; echo error >&2; [ -s $PROCFS_MP/self/result ] || echo result >$PROCFS_MP/self/result'
+    for path in killed_at_each_step(mp, lambda: mp.run(fresh(), 'sh', ['-c', script]),
+                                    lambda path: write(path + '/ctl', 'reset\nstart')):
+        same(value(path + '/wait'), '0')
+        same([read(f'{path}/{file}') for file in ('stdout', 'stderr', 'result')], ['out\n', 'error\n', 'result\n'])
+
+
+@claim
+def who_follows_output_that_is_cut_reads_no_holes(mp):
+    """Of each stream the newest output_max bytes are kept; what is read is what was written."""
+    def begin():
+        name = fresh()
+        go, done = f'{mp.base}/go-{name}', f'{mp.base}/done-{name}'
+        script = f'head -c 300000 /dev/zero | tr "\\0" a; until [ -e {go} ]; do sleep 0.01; done; ' \
+                 f'head -c 150000 /dev/zero | tr "\\0" b; touch {done}; exec sleep 1000'
+        path = mp.start(name, 'sh', ['-c', script], output_max='128K')
+        wait_until(lambda: os.stat(path + '/stdout').st_size == 128 << 10, what='so much output')
+        return path, go, done, os.open(path + '/output', os.O_RDONLY | os.O_NONBLOCK)
+
+    def write_and_follow(subject):
+        _, go, done, descriptor = subject
+        touch(go)
+        wait_until(lambda: os.path.exists(done))
+        while piece := read_now(descriptor):
+            assert b'\0' not in piece, 'bytes that nobody wrote'
+    for path, _, _, descriptor in killed_at_each_step(mp, begin, write_and_follow):
+        os.close(descriptor)
+        write(path + '/ctl', 'kill\njoin')
+        same(read(path + '/stdout'), 'b' * (128 << 10))
+
+
+if __name__ == '__main__':
+    main()
