@@ -181,8 +181,8 @@ static int *place_of(const struct manager *manager, struct process *process, enu
 static void forget_untold(const struct process *process, const struct holding *holding)
 {
 	bool grows = process->state == PROCESS_INITIAL ? holding->kind == HOLDING_STDIN_FILE : holding->kind == HOLDING_RESULT;
-	if (grows && memory_file_size(holding->fd) > process->written)
-		(void)!ftruncate(holding->fd, (off_t)process->written);
+	if (grows && memory_file_size(holding->fd) > process->kept.written)
+		(void)!ftruncate(holding->fd, (off_t)process->kept.written);
 }
 
 /* Takes over the descriptor. Result: false, and it was closed, when nobody knows of it. */

@@ -239,7 +239,7 @@ static int take_streams(struct manager *manager, struct process *process, const 
 		capture->streams[0].dropped = ties->output_dropped[0];
 		capture->streams[1].dropped = ties->output_dropped[1];
 	}
-	process->written = ties->written;
+	process->kept.written = ties->written;
 	if (!ties->has_input)
 		return 0;
 	return input_take(manager->config.loop, manager->config.porter, process, &ties->input);

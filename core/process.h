@@ -81,7 +81,11 @@ LIST_HEAD(process_list, process);
 struct kept {
 	struct process_list *changed; /* the list of those that have; NULL: nobody keeps it */
 	LIST_ENTRY(process) link; /* is_changed */
-	uint64_t state, configuration; /* hashes */
+	union {
+		uint64_t state; /* a hash, as the next */
+		uint64_t written; /* taken over, until its descriptors are: bytes of stdin_fd (INITIAL) or result_fd that were told of */
+	};
+	uint64_t configuration;
 };
 
 /* A time of CLOCK_REALTIME, to the year 2242. */
@@ -134,7 +138,6 @@ struct process {
 
 	int stdin_fd;   /* what was written to stdin before start, -1: nothing */
 	int result_fd;  /* what it left for others, -1: nothing */
-	uint64_t written; /* taken over: how much there is of the one (INITIAL) or the other; what is behind it was told to nobody */
 	int output_fd[2]; /* what came to stdout and stderr, -1: nothing */
 	struct input *input; /* when it is kept open (core/input.h); NULL: none yet */
 	struct capture *capture; /* its bounds and readers (core/capture.h); NULL: none yet */
