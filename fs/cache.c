@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -87,11 +88,12 @@ static fuse_ino_t node_of(const struct process *process, unsigned row)
 
 /* ---- taking it away ---- */
 
-/* Without memory for it there may be something stale from now on: a new server takes everything back. */
+/* There may be something stale from now on: a new server takes everything back. Neither a lack of memory nor a kill of the messenger is
+ * our own fault: to the keeper we are one that was killed, and who is followed whatever happens. */
 static void give_up(const char *why)
 {
 	log_error("the kernel can't be told of a change: %s", why);
-	abort();
+	raise(SIGKILL);
 }
 
 static void ask_to_drop(struct cache *cache, fuse_ino_t ino)

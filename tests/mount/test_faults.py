@@ -291,6 +291,21 @@ def who_tells_the_kernel_of_changes_and_stands_still_ends_with_its_server():
 
 
 @claim
+def who_tells_the_kernel_of_changes_may_be_killed_as_often_as_a_server():
+    """A kill is no fault: it ends no mount."""
+    with Mount() as mp:
+        if not messengers(mp):
+            raise Skip('this kernel is told nothing')
+        paths = [mp.start(f'p{number}', 'sleep', '1000') for number in range(8)]
+        same([value(path + '/alive') for path in paths], ['1'] * 8)
+        for path in paths:
+            os.kill(messengers(mp)[0], signal.SIGKILL)
+            write(path + '/ctl', 'kill\njoin')
+            same((value(path + '/alive'), value(path + '/exitcode')), ('0', '-9'))
+            find_again(mp)
+
+
+@claim
 def a_keeper_that_dies_leaves_nothing_that_lies(mp):
     """No end is reported that was not seen: never 0; nothing is started again; what ran is ended."""
     with Mount() as other:
