@@ -94,6 +94,7 @@ struct server {
 	struct events *events;
 	struct cache *cache;
 	uint32_t serial; /* of the control file looked up last */
+	uint32_t unused_serials; /* so many of the next ones are no open file's */
 	struct control control[2]; /* the root's and the processes' that were looked up last */
 	struct timespec mounted;
 	bool answered_init, serving;

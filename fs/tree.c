@@ -214,6 +214,27 @@ static double entry_timeout(const struct target *target)
 	return row || target->server->has_epochs ? FOR_EVER : NOT_AT_ALL;
 }
 
+/* How many serials are left before one that an open file has: they come again, after so many, or so many servers. */
+static uint32_t count_unused(const struct server *server)
+{
+	const struct handle *handle;
+	uint32_t all = (UINT32_C(1) << NODE_SERIAL_BITS) - 1, unused = all;
+	LIST_FOREACH(handle, &server->handles, link)
+		if (handle->row && handle->row->flags & ROW_CONTROL) {
+			uint32_t ahead = ((uint32_t)node_decode(handle->ino).serial - server->serial - 1) & all;
+			unused = ahead < unused ? ahead : unused;
+		}
+	return unused;
+}
+
+static uint32_t next_serial(struct server *server)
+{
+	while (!server->unused_serials && !(server->unused_serials = count_unused(server)))
+		server->serial++;
+	server->unused_serials--;
+	return ++server->serial;
+}
+
 /* A new one, so that no write waits behind another's inode; but for the thread that looked the last one up and
  * has closed it again, since nobody else knows that one. */
 static void choose_serial(struct target *target)
@@ -223,7 +244,7 @@ static void choose_serial(struct target *target)
 	target->node.serial = node_decode(last->ino).serial;
 	if (node_encode(target->node) == last->ino && caller > 0 && caller == last->caller && !last->handles)
 		return;
-	target->node.serial = ++target->server->serial;
+	target->node.serial = next_serial(target->server);
 	*last = (struct control){ .ino = node_encode(target->node), .caller = caller };
 }
 

@@ -398,5 +398,21 @@ def self_is_still_who_one_runs_inside(mp):
     same((value(path + '/wait'), read(path + '/stdout')), ('0', 'p\n'))
 
 
+@claim(timeout=120)
+def a_join_holds_up_no_other_write_however_many_servers_there_were(mp):
+    """join never keeps anyone else from using the same file: not when the numbers of control files come again."""
+    path = mp.start('p', 'sleep', ['1000'])
+    joiners = blocked(mp, *[(write, path + '/ctl', 'join')] * 4)
+    for _ in range(64):
+        mp.kill_server()
+        read(mp('version'))
+    for _ in range(12):
+        Background(write, path + '/ctl', 'signal CONT').result()
+    still_blocked(joiners)
+    write(path + '/ctl', 'kill')
+    for joiner in joiners:
+        joiner.result()
+
+
 if __name__ == '__main__':
     main()
