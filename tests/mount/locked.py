@@ -70,15 +70,17 @@ def is_waiting(task):
     return stat_of(task)[:1] == [b'D']
 
 
-def wait_until_input_is_held(pid):
-    wait_until(lambda: is_waiting(pid) and file_in_use(pid).startswith('pipe:'), what='a program that holds its input')
+def wait_until_input_is_held(mp, pid, waiting=0):
+    """By a page that is asked for, beside so many requests that waited before: the porter may hold the pipe for a moment, too."""
+    wait_until(lambda: is_waiting(pid) and file_in_use(pid).startswith('pipe:') and mp.pending() > waiting,
+               what='a program that holds its input')
 
 
-def start_input_holder(mp, name, silent='silent'):
+def start_input_holder(mp, name, silent='silent', waiting=0):
     """Once it holds its pipe, with one byte in it."""
     path = mp.start(name, PYTHON, ['-c', HOLDS_INPUT, silent], stdin_open='1')
     write(path + '/stdin', 'x')
-    wait_until_input_is_held(value(path + '/pid'))
+    wait_until_input_is_held(mp, value(path + '/pid'), waiting)
     return path
 
 

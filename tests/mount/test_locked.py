@@ -41,7 +41,7 @@ def programs_whose_output_cannot_be_cut_hold_up_nobody_else(mp):
 def programs_that_hold_their_input_hold_up_nobody_else(mp):
     """Who writes to it waits as if the program did not read; eof does not wait. It gets every byte, once, when it goes on."""
     silent = [start_silent(mp, f'silent{number}') for number in range(HOLDERS)]
-    held = [start_input_holder(mp, f'p{number}', f'silent{number}') for number in range(HOLDERS)]
+    held = [start_input_holder(mp, f'p{number}', f'silent{number}', number) for number in range(HOLDERS)]
     for path in held:
         append(path + '/stdin', 'y' * 10000)
     wait_until_carrying(mp, HOLDERS)
@@ -63,31 +63,36 @@ def programs_that_hold_their_input_hold_up_nobody_else(mp):
 
 @claim
 def the_end_of_a_program_that_holds_its_input_is_seen(mp):
-    """It can be killed, and its input is closed, as any other's; so is that of one whose child holds it."""
+    """It can be killed, and its input is closed, as any other's."""
     start_silent(mp)
     path = start_input_holder(mp, 'p')
     append(path + '/stdin', 'y')
     porter = wait_until_carrying(mp, 1)
     write(path + '/ctl', 'eof\nkill\njoin')
     wait_until(lambda: not threads_that_wait(porter), what='a porter with nothing to do')
-    start_silent(mp, 'silent2')
-    script = 'exec 3<&0; "$0" -c "$1" silent2 <&3 & echo $!; exec sleep 1000'
-    path = mp.start('q', 'sh', ['-c', script, PYTHON, HOLDS_INPUT], stdin_open='1')
+
+
+@claim
+def the_end_of_a_program_whose_child_holds_its_input_is_seen(mp):
+    """Its input is closed, and nobody else waits for the child."""
+    start_silent(mp)
+    script = 'exec 3<&0; "$0" -c "$1" silent <&3 & echo $!; exec sleep 1000'
+    path = mp.start('p', 'sh', ['-c', script, PYTHON, HOLDS_INPUT], stdin_open='1')
     child = int(wait_until(lambda: read(path + '/stdout'), what='its number'))
     write(path + '/stdin', 'x')
-    wait_until_input_is_held(child)
+    wait_until_input_is_held(mp, child)
     write(path + '/ctl', 'kill\njoin')
     others_are_served(mp)
     os.kill(child, signal.SIGKILL)
-    wait_until(lambda: not threads_that_wait(porter), what='a porter with nothing to do')
+    wait_until(lambda: not threads_that_wait(porter_of(mp)), what='a porter with nothing to do')
 
 
 @claim
 def a_killed_server_is_followed_whatever_programs_hold(mp):
     """Twice: nothing that the dead one waited for holds up the next, and no byte is lost or doubled."""
-    output = start_output_holder(mp, 0)
     silent = start_silent(mp)
     path = start_input_holder(mp, 'p')
+    output = start_output_holder(mp, 0)
     append(path + '/stdin', 'y' * 10000)
     porter = wait_until_carrying(mp, 2)
     writer = Background(append, path + '/stdin', 'z' * 60000)

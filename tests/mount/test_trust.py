@@ -302,6 +302,7 @@ def names_that_look_like_something_else_stay_names(mp):
 def where_a_user_can_have_no_more_processes_its_start_is_eagain():
     """clone(2)'s EAGAIN at RLIMIT_NPROC: nothing is left behind, it can be done again."""
     with user_mount() as mp:
+        as_bob(lambda: mp.run('first', 'true'))  # by a keeper that has all its threads
         path = as_bob(lambda: mp.make('p', 'true'))
 
         def limit(soft):
