@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/detached.h"
@@ -267,18 +268,53 @@ int holdings_keep_expected(struct holdings *holdings, const struct holding *hold
 	return keep_locked(holdings, holding, true);
 }
 
-static void *close_alone(void *fd)
+/* Into a message that nobody has read yet, where no table of descriptors has it. Result: the socket that it waits at, -1: none. */
+static int put_into_message(int fd)
 {
-	close((int)(intptr_t)fd);
+	char byte = 0;
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec part = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return -1;
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof fd);
+	bool is_sent = sendmsg(ends[0], &message, MSG_NOSIGNAL) == 1;
+	close(ends[0]);
+	if (is_sent)
+		return ends[1];
+	close(ends[1]);
+	return -1;
+}
+
+/* Whose descriptor is closed by who reads it with no room for one. */
+static void *read_message(void *socket_fd)
+{
+	char byte;
+	int fd = (int)(intptr_t)socket_fd;
+
+	(void)!recv(fd, &byte, 1, MSG_DONTWAIT);
+	close(fd);
 	return NULL;
 }
 
-/* A program can hold its pipe (core/porter), and who was to close it last may have died. */
+/* A program can hold its pipe (core/porter), and who was to close it last may have died: a thread does, and nobody who is forked
+ * meanwhile has it. */
 static void let_go(const struct holdings_entry *entry)
 {
-	if (entry->kind == HOLDING_STDIN_PIPE && !detached_begin(STACK, close_alone, (void *)(intptr_t)entry->fd))
-		return;
+	int fd = entry->kind == HOLDING_STDIN_PIPE ? put_into_message(entry->fd) : -1;
+
 	close(entry->fd);
+	if (fd >= 0 && detached_begin(STACK, read_message, (void *)(intptr_t)fd))
+		read_message((void *)(intptr_t)fd);
 }
 
 static void sweep(struct holdings *holdings)

@@ -152,10 +152,10 @@ static void *listen_and_work(void *unused)
 		if (atomic_fetch_sub(&idle, 1) == 1)
 			(void)add_thread();
 		work(&order, complete);
-		if (atomic_fetch_add(&idle, 1) >= SPARE_THREADS) {
-			atomic_fetch_sub(&idle, 1);
+		/* Who leaves was never counted: whoever takes the last order that there is a listener for must see it. */
+		if (atomic_load(&idle) >= SPARE_THREADS)
 			return NULL;
-		}
+		atomic_fetch_add(&idle, 1);
 	}
 	_exit(0);
 }
