@@ -220,6 +220,35 @@ static void many_loads_that_wait_hold_up_no_other(void **state)
 	AWAIT(world, world->told == 20);
 }
 
+/* Threads are done with short loads and leave while others take loads that wait. */
+static void somebody_listens_however_many_threads_leave(void **state)
+{
+	struct world *world = *state;
+	struct porter_wish brief = wish_of(world, PORTER_CUT), wish = wish_of(world, PORTER_CLOSE);
+
+	for (int round = 0; round < 2000; round++) {
+		int others[2];
+
+		assert_int_equal(pipe2(others, O_CLOEXEC), 0);
+		wish.fds[0] = world->pipe_fds[1];
+		wish.fds[1] = others[0];
+		world->told = 0;
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(porter_begin(world->porter, &wish, NULL), 0);
+		close(others[0]);
+		close(others[1]);
+		assert_int_equal(pipe2(others, O_CLOEXEC), 0);
+		wish.fds[1] = others[0];
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(porter_begin(world->porter, &wish, NULL), 0);
+		assert_int_equal(porter_begin(world->porter, &brief, NULL), 0);
+		AWAIT(world, world->told == 5);
+		close(others[0]);
+		close(others[1]);
+		AWAIT(world, world->told == 9);
+	}
+}
+
 static void more_loads_than_the_channel_has_room_for_are_done_in_the_end(void **state)
 {
 	struct world *world = *state;
@@ -314,6 +343,7 @@ int main(void)
 		TEST(the_front_of_a_file_is_given_back_unless_it_began_anew),
 		TEST(a_pipe_is_closed_after_everybody_else_has_done_so),
 		TEST(many_loads_that_wait_hold_up_no_other),
+		TEST(somebody_listens_however_many_threads_leave),
 		TEST(more_loads_than_the_channel_has_room_for_are_done_in_the_end),
 		TEST(who_has_forgotten_a_load_is_not_told),
 		TEST(no_two_porters_move_from_one_file_at_a_time),
