@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/detached.h"
+#include "core/rights.h"
 #include "core/shared.h"
 
 enum { HOLDINGS_BUCKETS = 1 << 18, STACK = 64 << 10 };
@@ -271,25 +272,13 @@ int holdings_keep_expected(struct holdings *holdings, const struct holding *hold
 /* Into a message that nobody has read yet, where no table of descriptors has it. Result: the socket that it waits at, -1: none. */
 static int put_into_message(int fd)
 {
-	char byte = 0;
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct iovec part = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -1;
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &fd, sizeof fd);
-	bool is_sent = sendmsg(ends[0], &message, MSG_NOSIGNAL) == 1;
+	int error = rights_send(ends[0], "", 1, &fd, 1);
 	close(ends[0]);
-	if (is_sent)
+	if (!error)
 		return ends[1];
 	close(ends[1]);
 	return -1;

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/rights.h"
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
 #endif
@@ -192,22 +194,9 @@ void message_launch_finish(struct message_launch *launch)
 
 static int send_with(int socket_fd, struct iovec bytes, const int *fds, size_t count)
 {
-	union message_control control = { .bytes = { 0 } };
-	struct msghdr header = { .msg_iov = &bytes, .msg_iovlen = 1 };
-	ssize_t sent;
+	int error = rights_send(socket_fd, bytes.iov_base, bytes.iov_len, fds, count);
 
-	if (count) {
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-	}
-	do
-		sent = sendmsg(socket_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	return sent < 0 ? socket_error(errno) : 0;
+	return error ? socket_error(-error) : 0;
 }
 
 int message_send_launch(int socket_fd, const struct message_launch *launch)

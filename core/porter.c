@@ -15,6 +15,7 @@
 
 #include "core/detached.h"
 #include "core/memory_file.h"
+#include "core/rights.h"
 #include "core/servant.h"
 
 enum { CHANNEL_FD = STDERR_FILENO + 1, SPARE_THREADS = 2, STACK = 128 << 10 };
@@ -225,20 +226,10 @@ free_porter:
 static int send_order(const struct porter *porter, struct porter_load *load)
 {
 	const struct porter_wish *wish = &load->wish;
-	struct order order = { .load = load, .kind = wish->kind, .from = wish->from, .to = wish->to };
+	const struct order order = { .load = load, .kind = wish->kind, .from = wish->from, .to = wish->to };
 	size_t count = wish->fds[1] < 0 ? 1 : PORTER_FDS;
-	union descriptors descriptors = {0};
-	struct iovec part = { &order, sizeof order };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &descriptors,
-				  .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(header), wish->fds, count * sizeof(int));
-	if (sendmsg(porter->servant.channel_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		return 0;
-	return errno == EPIPE || errno == ECONNRESET ? -EPIPE : -EAGAIN;
+	int error = rights_send(porter->servant.channel_fd, &order, sizeof order, wish->fds, count);
+	return !error ? 0 : error == -EPIPE || error == -ECONNRESET ? -EPIPE : -EAGAIN;
 }
 
 static void close_own(struct porter_load *load)
