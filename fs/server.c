@@ -333,11 +333,30 @@ static int begin(struct server *server, const struct server_config *config)
 	return uv_poll_start(&server->requests, UV_READABLE, on_requests);
 }
 
+/* What was sent again comes before all that is new, but for these. */
+static bool may_be_followed_by_resent(const struct request_facts *facts)
+{
+	return facts->resent || facts->opcode == FUSE_FORGET || facts->opcode == FUSE_BATCH_FORGET || facts->opcode == FUSE_INTERRUPT;
+}
+
+/* A server that finds that all is over has asked for it, and has not looked at it yet: who waited for the end of a process is told. */
+static void answer_resent(struct server *server)
+{
+	int size;
+	do {
+		cache_answer_delayed(server->cache);
+		size = server_receive(server, &server->buffer);
+		if (size > 0)
+			server_answer(server, &server->buffer);
+	} while (size == -EINTR || (size > 0 && may_be_followed_by_resent(&server->current)));
+}
+
 /* Requests that still wait are answered before the descriptor is closed: a client whose request was read can't be
  * killed until then. */
 static void end(struct server *server)
 {
 	if (server->serving) {
+		answer_resent(server);
 		server->serving = false;
 		uv_poll_stop(&server->requests);
 		parking_wake_all(&server->parking, -ENODEV);

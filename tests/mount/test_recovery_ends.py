@@ -8,9 +8,9 @@ import time
 
 import harness
 from harness import SLOWNESS, Mount, claim, main
-from meanwhile import blocked
-from plain import (Background, children_of, comment, contains, errno_of, exists, expect_errno, fork, exit_of, in_child, read, same,
-                   value, wait_until, write)
+from meanwhile import blocked, start_waiting, touch
+from plain import (Background, Stopped, children_of, comment, contains, errno_of, exists, expect_errno, fork, exit_of, in_child,
+                   read, same, value, wait_until, write)
 
 GONE = (errno.ENOTCONN, errno.ECONNABORTED)
 GAVE_UP = 'which happens too often: no other is started'
@@ -278,6 +278,28 @@ def unmounting_goes_on_when_the_server_is_killed_meanwhile():
             os.close(os.open(go, os.O_WRONLY | os.O_CREAT))
             same(mp.wait(), 0)
             same(open(go).read(), 'done\n')
+
+
+@claim
+def who_waits_for_an_end_that_is_also_the_mount_s_is_answered_by_the_next_server():
+    """Nothing is lost, not a request: also when the server that follows finds that all is over."""
+    with Given(Mount()) as mp:
+        path, go = start_waiting(mp, 'p')
+        daemon = int(value(mp.start('daemon', 'sleep', '1000', daemon='1') + '/pid'))
+        pid = int(value(path + '/pid'))
+        wait = os.open(path + '/wait', os.O_RDONLY)
+        ctls = [os.open(path + '/ctl', os.O_WRONLY) for _ in range(100)]
+        waiting = blocked(mp, (os.read, wait, 9), *[(os.write, ctl, b'join') for ctl in ctls])
+        os.kill(mp.keeper, signal.SIGTERM)
+        wait_until(lambda: not exists(daemon), what='the end of the daemonic process')
+        with Stopped(mp.server):
+            touch(go)
+            wait_until(lambda: not exists(pid), what='the end of the other')
+            os.kill(mp.server, signal.SIGKILL)
+        same([call.result() for call in waiting], [b'7\n'] + [len('join')] * len(ctls))
+        same(mp.wait(), 0)
+        for descriptor in (wait, *ctls):
+            errno_of(os.close, descriptor)
 
 
 @claim
