@@ -424,10 +424,10 @@ int keeping_resume(struct manager *manager)
 	struct process *process = NULL;
 	hold_take(manager);
 	resume_groups(manager);
+	/* Before any end is taken: an entry whose end is not kept yet is the only one that knows of it, and is released after that. */
+	release_unknown(manager);
 	resume_starts(manager);
 	outcome_scan(manager);
-	manager_release_all(manager);
-	release_unknown(manager);
 	for (session = LIST_FIRST(&manager->sessions); session; session = next) {
 		next = LIST_NEXT(session, link);
 		lineage_resume_session(manager, session);

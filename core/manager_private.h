@@ -136,7 +136,6 @@ int manager_reserve_release(struct manager *manager);
 int manager_claim(struct manager *manager, const struct process *process, struct ptable_ref *out);
 /* The entry of a launch that is decided: free once that is kept. */
 void manager_release(struct manager *manager, struct ptable_ref ref);
-void manager_release_all(struct manager *manager);
 /* hold.c: the input of a launch is held. Result: as manager_hold(). */
 int hold_input(struct manager *manager, struct process *process);
 /* What is not to be held any more, once that is kept: what was written to stdin before the start stays through a reset. */

@@ -34,7 +34,7 @@ void manager_release(struct manager *manager, struct ptable_ref ref)
 	manager->releases[manager->release_count++] = ref;
 }
 
-void manager_release_all(struct manager *manager)
+static void release_all(struct manager *manager)
 {
 	for (size_t i = 0; i < manager->release_count; i++)
 		ptable_release(manager->config.table, manager->releases[i]);
@@ -45,7 +45,7 @@ void manager_release_all(struct manager *manager)
 /* TELL */
 void manager_tell(struct manager *manager)
 {
-	manager_release_all(manager);
+	release_all(manager);
 	hold_release(manager);
 	hold_move(manager);
 	captures_cut(manager->captures);

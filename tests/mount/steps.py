@@ -1,14 +1,16 @@
 """Kills the server at each of its system calls in turn: what a kill at a random moment hits once in thousands, these all hit."""
 import ctypes
+import mmap
 import os
 import signal
 import threading
 
 from harness import LIBC, Skip
-from plain import Background, errno_of, wait_until
+from plain import Background, errno_of, exit_of, fork, read, stat_of, wait_until
 
-PTRACE_CONT_TO_CALL, PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 24, 17, 0x4206, 0x4207
-TRACE_SYSGOOD, WALL = 1, 0x40000000
+PTRACE_CONT, PTRACE_CONT_TO_CALL, PTRACE_DETACH, PTRACE_SETOPTIONS, PTRACE_SEIZE, PTRACE_INTERRUPT = 7, 24, 17, 0x4200, 0x4206, 0x4207
+TRACE_SYSGOOD, TRACE_CHILDREN, TRACE_EXEC, WALL = 1, 2 | 4 | 8, 16, 0x40000000
+EVENT_EXEC, EVENT_STOP, CALL = 4, 128, signal.SIGTRAP | 0x80
 LIBC.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
 LIBC.ptrace.restype = ctypes.c_long
 
@@ -55,6 +57,83 @@ class Killer:
         self.stopped = True
         errno_of(os.stat, mp('nothing'))  # a step that it sees, if it still waits for one
         return self.thread.result()
+
+
+class Successor:
+    """Kills the server, and the one that follows it at its `number`th step, unless that is ready before. A process of its own does
+    so, which also waits for nobody else's children."""
+
+    def __init__(self, mp, number):
+        self.mp, self.left, self.new = mp, number, None
+        self.shared = mmap.mmap(-1, 3)  # traced, ready, killed
+        self.child = fork(self.run)
+        wait_until(lambda: self.shared[0] or stat_of(self.child)[:1] == [b'Z'], what='a keeper that is traced')
+        if not self.shared[0]:
+            exit_of(self.child)
+            raise Skip('no tracing')
+
+    def run(self):
+        trace(PTRACE_SEIZE, self.mp.keeper, TRACE_CHILDREN | TRACE_EXEC)
+        os.kill(self.mp.server, signal.SIGKILL)
+        self.shared[0] = 1
+        while not self.shared[2]:
+            pid, status = os.waitpid(-1, WALL)
+            if not os.WIFSTOPPED(status):
+                return 1
+            number, event = os.WSTOPSIG(status), status >> 16
+            passed = 0 if event or number == CALL else number
+            if pid == self.new:
+                if self.step(number, passed):
+                    return 0
+            elif event == EVENT_EXEC and self.mp.is_server(pid):
+                self.new = pid
+                trace(PTRACE_SETOPTIONS, pid, TRACE_SYSGOOD)
+                trace(PTRACE_CONT_TO_CALL, pid)
+            else:
+                trace(PTRACE_DETACH if event == EVENT_EXEC else PTRACE_CONT, pid, passed)
+        return 0
+
+    def step(self, number, passed):
+        """Result: whether that is all."""
+        self.left -= number == CALL
+        if self.shared[1] or not self.left:
+            self.leave_keeper()
+        if not self.left:
+            os.kill(self.new, signal.SIGKILL)
+            self.shared[2] = 1
+        elif self.shared[1]:
+            trace(PTRACE_DETACH, self.new, passed)
+        else:
+            trace(PTRACE_CONT_TO_CALL, self.new, passed)
+        return self.shared[1] or not self.left
+
+    def leave_keeper(self):
+        trace(PTRACE_INTERRUPT, self.mp.keeper)
+        while (status := os.waitpid(self.mp.keeper, WALL)[1]) >> 16 != EVENT_STOP:
+            trace(PTRACE_CONT, self.mp.keeper, 0 if status >> 16 else os.WSTOPSIG(status))
+        trace(PTRACE_DETACH, self.mp.keeper)
+
+    def finish(self):
+        """Once there is a server that is ready. Result: whether the one before it was killed."""
+        read(self.mp('version'))
+        self.shared[1] = 1
+        errno_of(os.stat, self.mp('nothing'))  # a step that it sees, if it still waits for one
+        assert exit_of(self.child) == 0, 'the keeper has ended'
+        self.mp.server = wait_until(self.mp.find_server, what='another server')
+        self.mp.servers = [self.mp.server]
+        return bool(self.shared[2])
+
+
+def successors_killed_at_each_step(mp, prepare):
+    """For one step after the other: prepares, kills the server and the one that follows at that step of its beginning, and yields
+    what prepare gave, to be checked."""
+    number, killed = 1, True
+    while killed:
+        subject = prepare()
+        killed = Successor(mp, number).finish()
+        yield subject
+        number += 1
+    assert number > 100, f'only {number} steps'
 
 
 def killed_at_each_step(mp, prepare, act):

@@ -2,11 +2,12 @@
 """The server is killed at each step of what it does: nothing is doubled, nothing comes back, nothing is made up."""
 import itertools
 import os
+import signal
 
-from harness import claim, main
+from harness import Mount, claim, main
 from meanwhile import touch
-from plain import append, read, same, value, wait_until, write
-from steps import killed_at_each_step
+from plain import Background, Stopped, append, children_of, read, same, value, wait_until, write
+from steps import killed_at_each_step, successors_killed_at_each_step
 
 NUMBERS = itertools.count()
 
@@ -82,6 +83,33 @@ def who_follows_output_that_is_cut_reads_no_holes(mp):
         os.close(descriptor)
         write(path + '/ctl', 'kill\njoin')
         same(read(path + '/stdout'), 'b' * (128 << 10))
+
+
+@claim(timeout=120)
+def what_ended_while_there_was_no_server_has_run_once_and_ended(mp):
+    """No start runs twice and no end is forgotten, also when the server that finds it is killed before it is ready."""
+    with Mount() as other:
+        script = other.make('script', run=f'#!/bin/sh\necho run >>{mp.base}/$1; exit 5\n') + '/run'
+
+        def begin():
+            """One that the server has seen running, and one of which it has heard nothing yet."""
+            known, unknown, go = fresh(), fresh(), f'{mp.base}/go-{fresh()}'
+            paths = mp.start(known, 'sh', ['-c', f'until [ -e {go} ]; do sleep 0.01; done; exit 5']), mp.make(unknown, script, unknown)
+            mp.idle()
+            other.idle()
+            with Stopped(other.server):
+                start = Background(write, paths[1] + '/ctl', 'start')
+                wait_until(lambda: len(children_of(mp.keeper)) == 3 and value(paths[1] + '/pid'), what='a launch that hangs')
+                os.kill(mp.server, signal.SIGSTOP)
+            touch(go)
+            wait_until(lambda: len(children_of(mp.keeper)) == 1, what='that both have ended')
+            return paths, f'{mp.base}/{unknown}', start
+        for paths, runs, start in successors_killed_at_each_step(mp, begin):
+            start.result()
+            same([value(path + '/exitcode') for path in paths], ['5', '5'])
+            same(open(runs).read(), 'run\n')
+            for path in paths:
+                os.rmdir(path)
 
 
 if __name__ == '__main__':
