@@ -427,6 +427,8 @@ static void life_take_signal(struct life *life, int number)
 
 	if (keeper->holdings)
 		holdings_sweep(keeper->holdings);
+	/* Who asks may have been answered by a server of which it is not known yet that it is ready. */
+	life_look_for_readiness(life);
 	if (number == SIGUSR2 && !life->upgrading && !life->upgrade_wanted) {
 		life->upgrade_wanted = true;
 		if (!life->between)

@@ -52,6 +52,13 @@ def goes_on(mp, used):
 
 
 @claim
+def an_upgrade_right_after_another_is_one():
+    """procfs-mp --upgrade MOUNTPOINT replaces a running server, also one that has only just taken over."""
+    with Mount(copied=True) as mp:
+        same([upgrade(mp).returncode for _ in range(20)], [0] * 20)
+
+
+@claim
 def the_installed_program_serves_on_and_nothing_is_lost():
     """procfs-mp --upgrade MOUNTPOINT replaces a running server by the installed binary; the keeper stays."""
     with Mount(copied=True) as mp:
