@@ -6,7 +6,7 @@ import signal
 import threading
 
 from harness import LIBC, Skip
-from plain import Background, errno_of, exit_of, fork, read, stat_of, wait_until
+from plain import SLOWNESS, Background, errno_of, exit_of, fork, read, stat_of, wait_until
 
 PTRACE_CONT, PTRACE_CONT_TO_CALL, PTRACE_DETACH, PTRACE_SETOPTIONS, PTRACE_SEIZE, PTRACE_INTERRUPT = 7, 24, 17, 0x4200, 0x4206, 0x4207
 TRACE_SYSGOOD, TRACE_CHILDREN, TRACE_EXEC, WALL = 1, 2 | 4 | 8, 16, 0x40000000
@@ -132,7 +132,7 @@ def successors_killed_at_each_step(mp, prepare):
         subject = prepare()
         killed = Successor(mp, number).finish()
         yield subject
-        number += 1
+        number += 1 if SLOWNESS == 1 else 7
     assert number > 100, f'only {number} steps'
 
 
