@@ -120,7 +120,7 @@ static void begin_move(struct input *input)
 		.kind = PORTER_MOVE, .fds = { input->queue_fd, input->fd }, .to = (uint64_t)input->kept,
 		.on_done = on_moved, .context = input,
 	};
-	if (input->fd < 0 || input->load || input->full)
+	if (input->fd < 0 || input->queue_fd < 0 || input->load || input->full)
 		return;
 	if (porter_begin(input->porter, &wish, &input->load))
 		look_for_room(input);
