@@ -31,7 +31,7 @@ struct porter_load {
 struct order {
 	struct porter_load *load;
 	enum porter_kind kind;
-	uint64_t from, to;
+	uint64_t to;
 	int fds[PORTER_FDS];
 };
 
@@ -108,7 +108,7 @@ static void cut(const struct order *order, struct porter_result *out)
 	struct stat st;
 	(void)out;
 	if (!fstat(order->fds[0], &st) && (uint64_t)st.st_size >= order->to)
-		(void)memory_file_cut(order->fds[0], order->from, order->to);
+		(void)memory_file_cut(order->fds[0], 0, order->to);
 }
 
 static void wait_to_be_last(const struct order *order, struct porter_result *out)
@@ -226,7 +226,7 @@ free_porter:
 static int send_order(const struct porter *porter, struct porter_load *load)
 {
 	const struct porter_wish *wish = &load->wish;
-	const struct order order = { .load = load, .kind = wish->kind, .from = wish->from, .to = wish->to };
+	const struct order order = { .load = load, .kind = wish->kind, .to = wish->to };
 	size_t count = wish->fds[1] < 0 ? 1 : PORTER_FDS;
 	int error = rights_send(porter->servant.channel_fd, &order, sizeof order, wish->fds, count);
 	return !error ? 0 : error == -EPIPE || error == -ECONNRESET ? -EPIPE : -EAGAIN;

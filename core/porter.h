@@ -22,7 +22,7 @@ enum porter_kind {
 	/* Bytes of the file fds[0], from its description's offset, which goes on with them, to `to`, into the pipe fds[1] as far as there
 	 * is room; all of them are passed over when nobody reads it. No two porters do this to one file at a time. */
 	PORTER_MOVE = 1,
-	/* Memory of the file fds[0], from `from` to `to`, is given back, unless the file has become shorter than that. */
+	/* Memory of the file fds[0], as far as `to`, is given back, unless the file has become shorter than that. */
 	PORTER_CUT,
 	/* The pipe fds[0] is closed once everybody has closed the other end of the pipe fds[1]: who closes a pipe last waits. */
 	PORTER_CLOSE,
@@ -42,7 +42,7 @@ struct porter_result {
 struct porter_wish {
 	enum porter_kind kind;
 	int fds[PORTER_FDS]; /* they stay the caller's */
-	uint64_t from, to;
+	uint64_t to;
 	/* From the loop, when it has been done as far as it could be; NULL: nobody is told. */
 	void (*on_done)(void *context, const struct porter_wish *wish, const struct porter_result *result);
 	void *context;

@@ -177,20 +177,34 @@ static bool is_over(const struct world *world)
 	return read(world->pipe_fds[0], &byte, 1) == 0;
 }
 
-static void a_pipe_is_closed_after_everybody_else_has_done_so(void **state)
+/* Loads that wait until both of others[] are closed. */
+static void begin_closes(struct world *world, int count, int others[2])
 {
-	struct world *world = *state;
 	struct porter_wish wish = wish_of(world, PORTER_CLOSE);
-	int others[2];
 
 	assert_int_equal(pipe2(others, O_CLOEXEC), 0);
 	wish.fds[0] = world->pipe_fds[1];
 	wish.fds[1] = others[0];
-	assert_int_equal(porter_begin(world->porter, &wish, NULL), 0);
+	for (int i = 0; i < count; i++)
+		assert_int_equal(porter_begin(world->porter, &wish, NULL), 0);
+}
+
+static void close_both(const int fds[2])
+{
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_pipe_is_closed_after_everybody_else_has_done_so(void **state)
+{
+	struct world *world = *state;
+	const struct porter_wish wish = wish_of(world, PORTER_CUT);
+	int others[2];
+
+	begin_closes(world, 1, others);
 	close(others[0]);
 	close(world->pipe_fds[1]);
 	world->pipe_fds[1] = dup(world->file_fd);
-	wish = wish_of(world, PORTER_CUT);
 	assert_int_equal(porter_begin(world->porter, &wish, NULL), 0);
 	AWAIT(world, world->told == 1);
 	assert_false(is_over(world));
@@ -202,21 +216,15 @@ static void a_pipe_is_closed_after_everybody_else_has_done_so(void **state)
 static void many_loads_that_wait_hold_up_no_other(void **state)
 {
 	struct world *world = *state;
-	struct porter_wish wish = wish_of(world, PORTER_CLOSE);
 	int others[2];
 
-	assert_int_equal(pipe2(others, O_CLOEXEC), 0);
-	wish.fds[0] = world->pipe_fds[1];
-	wish.fds[1] = others[0];
-	for (int i = 0; i < 20; i++)
-		assert_int_equal(porter_begin(world->porter, &wish, NULL), 0);
+	begin_closes(world, 20, others);
 	assert_int_equal(pwrite(world->file_fd, "hello", 5, 0), 5);
 	move_to(world, 5);
 	assert_int_equal(world->told, 1);
 	assert_int_equal(world->result.at, 5);
 	world->told = 0;
-	close(others[0]);
-	close(others[1]);
+	close_both(others);
 	AWAIT(world, world->told == 20);
 }
 
@@ -224,27 +232,18 @@ static void many_loads_that_wait_hold_up_no_other(void **state)
 static void somebody_listens_however_many_threads_leave(void **state)
 {
 	struct world *world = *state;
-	struct porter_wish brief = wish_of(world, PORTER_CUT), wish = wish_of(world, PORTER_CLOSE);
+	const struct porter_wish brief = wish_of(world, PORTER_CUT);
 
 	for (int round = 0; round < 2000; round++) {
-		int others[2];
+		int first[2], second[2];
 
-		assert_int_equal(pipe2(others, O_CLOEXEC), 0);
-		wish.fds[0] = world->pipe_fds[1];
-		wish.fds[1] = others[0];
 		world->told = 0;
-		for (int i = 0; i < 4; i++)
-			assert_int_equal(porter_begin(world->porter, &wish, NULL), 0);
-		close(others[0]);
-		close(others[1]);
-		assert_int_equal(pipe2(others, O_CLOEXEC), 0);
-		wish.fds[1] = others[0];
-		for (int i = 0; i < 4; i++)
-			assert_int_equal(porter_begin(world->porter, &wish, NULL), 0);
+		begin_closes(world, 4, first);
+		close_both(first);
+		begin_closes(world, 4, second);
 		assert_int_equal(porter_begin(world->porter, &brief, NULL), 0);
 		AWAIT(world, world->told == 5);
-		close(others[0]);
-		close(others[1]);
+		close_both(second);
 		AWAIT(world, world->told == 9);
 	}
 }
