@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from harness import PYTHON, TOP, claim, main
-from plain import errno_of, expect_errno, read, same, value, wait_until, write
+from plain import errno_of, expect_errno, read, read_bytes, same, value, wait_until, write
 
 # What a process leaves around it: a child, one in a session of its own, an orphan, an orphan in a session of its own.
 FAMILY = '''
@@ -136,6 +136,7 @@ def one_that_forks_all_the_time_does_not_escape(mp):
     """kill tree stops all before it kills, so that none escapes by a fork."""
     path = mp.start('p', PYTHON, ['-c', '''
 import os, time
+os.write(1, os.environb[b'PROCFS_MP_ID'])
 for _ in range(4):
     if os.fork() == 0:
         break
@@ -149,16 +150,11 @@ while True:
     if pid == 0:
         os._exit(0)
 '''], env='FORKS=all the time')
-    mine = f'PROCFS_MP_ID={environment_of(int(value(path + "/pid")))["PROCFS_MP_ID"]}'.encode()
     value(path + '/wait')
+    mine = b'PROCFS_MP_ID=' + read_bytes(path + '/stdout')
     wait_until(lambda: bearers(mine), what='one between two forks')
     write(path + '/ctl', 'kill tree')
     wait_until(lambda: not bearers(mine), what='nobody forks any more')
-
-
-def environment_of(pid):
-    entries = wait_until(lambda: open(f'/proc/{pid}/environ', 'rb').read()).split(b'\0')
-    return dict(os.fsdecode(entry).split('=', 1) for entry in entries if entry)
 
 
 def bearers(entry):
