@@ -4,13 +4,14 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
-#include <stdatomic.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/detached.h"
@@ -18,7 +19,7 @@
 #include "core/rights.h"
 #include "core/servant.h"
 
-enum { CHANNEL_FD = STDERR_FILENO + 1, SPARE_THREADS = 2, STACK = 128 << 10 };
+enum { LISTENERS = 4, STACK = 128 << 10, TICK_MS = 20, REPLIES_AT_ONCE = 64 };
 
 /* ---- what is said: both sides are one program ---- */
 
@@ -47,7 +48,10 @@ union descriptors {
 
 /* ---- the other process ---- */
 
-static atomic_int idle;
+/* What each thread has; behind these is what it was sent. */
+enum { ORDERS_FD = STDERR_FILENO + 1, REPLIES_FD, OWN_FD };
+
+static sem_t taken; /* an order, by a thread that listened */
 
 static bool take_descriptors(const struct msghdr *message, int *fds)
 {
@@ -66,7 +70,7 @@ static int receive(struct order *out, bool *complete)
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &descriptors, .msg_controllen = sizeof descriptors };
 	ssize_t size;
 	do
-		size = recvmsg(CHANNEL_FD, &message, MSG_CMSG_CLOEXEC);
+		size = recvmsg(ORDERS_FD, &message, MSG_CMSG_CLOEXEC);
 	while (size < 0 && (errno == EINTR || errno == ENOMEM || errno == ENOBUFS));
 	out->fds[0] = out->fds[1] = -1;
 	*complete = size > 0 && take_descriptors(&message, out->fds);
@@ -135,60 +139,70 @@ static void work(const struct order *order, bool complete)
 	for (int i = 0; i < PORTER_FDS; i++)
 		if (order->fds[i] >= 0)
 			close(order->fds[i]);
-	while (send(CHANNEL_FD, &reply, sizeof reply, MSG_NOSIGNAL) < 0 && (errno == EINTR || errno == ENOMEM || errno == ENOBUFS))
+	while (write(REPLIES_FD, &reply, sizeof reply) < 0 && errno == EINTR)
 		continue;
 }
 
-static int add_thread(void);
-
-/* Whoever takes an order sees that somebody listens for the next. Each has its own table of descriptors: what one holds while it waits
- * has nothing to do with the end of another. */
-static void *listen_and_work(void *unused)
+/* Each has its own table of descriptors: what one holds while it waits has nothing to do with the end of another. Nor has it the
+ * channel then: it would keep, whoever is killed, what nobody has taken from there, the pipes of others. So it takes no second order. */
+static void *take_and_work(void *unused)
 {
 	struct order order;
 	bool complete;
 	(void)unused;
-	close_range(CHANNEL_FD + 1, ~0U, CLOSE_RANGE_UNSHARE);
-	while (receive(&order, &complete)) {
-		if (atomic_fetch_sub(&idle, 1) == 1)
-			(void)add_thread();
-		work(&order, complete);
-		/* Who leaves was never counted: whoever takes the last order that there is a listener for must see it. */
-		if (atomic_load(&idle) >= SPARE_THREADS)
-			return NULL;
-		atomic_fetch_add(&idle, 1);
-	}
-	_exit(0);
+	close_range(OWN_FD, ~0U, CLOSE_RANGE_UNSHARE);
+	if (!receive(&order, &complete))
+		_exit(0);
+	close(ORDERS_FD);
+	sem_post(&taken);
+	work(&order, complete);
+	return NULL;
 }
 
-static int add_thread(void)
+/* Result: false after a moment in which none was. */
+static bool wait_until_taken(void)
 {
-	atomic_fetch_add(&idle, 1);
-	int error = detached_begin(STACK, listen_and_work, NULL);
-	if (error)
-		atomic_fetch_sub(&idle, 1);
-	return error;
+	struct timespec limit;
+	clock_gettime(CLOCK_MONOTONIC, &limit);
+	limit.tv_nsec += TICK_MS * 1000000;
+	if (limit.tv_nsec >= 1000000000) {
+		limit.tv_sec++;
+		limit.tv_nsec -= 1000000000;
+	}
+	return sem_clockwait(&taken, CLOCK_MONOTONIC, &limit) == 0;
 }
 
-/* This thread never waits for anything else: what its table alone has, fds[0], is closed when the process is killed, whatever the
+/* Where threads lack there may be some in a moment. */
+static _Noreturn void keep_listeners(void)
+{
+	for (int listening = 0;;) {
+		while (listening < LISTENERS && detached_begin(STACK, take_and_work, NULL) == 0)
+			listening++;
+		bool one = listening < LISTENERS ? wait_until_taken() : sem_wait(&taken) == 0;
+		listening -= one;
+	}
+}
+
+enum { LIFE, REPLIES };
+
+/* This thread never waits for anything else: what its table alone has, the life, is closed when the process is killed, whatever the
  * others are held by. */
 static void serve(int channel_fd, const int *fds)
 {
-	int life_fd = fcntl(fds[0], F_DUPFD_CLOEXEC, CHANNEL_FD + 1);
-	dup2(channel_fd, CHANNEL_FD);
-	if (life_fd < 0 || add_thread())
+	int life_fd = fcntl(fds[LIFE], F_DUPFD_CLOEXEC, OWN_FD);
+	int replies_fd = fcntl(fds[REPLIES], F_DUPFD_CLOEXEC, OWN_FD);
+	if (life_fd < 0 || replies_fd < 0 || dup2(channel_fd, ORDERS_FD) < 0 || dup2(replies_fd, REPLIES_FD) < 0)
 		return;
-	for (;;)
-		pause();
+	sem_init(&taken, 0, 0);
+	keep_listeners();
 }
 
 /* ---- this one ---- */
 
 struct porter {
 	struct servant servant;
-	int life_fd; /* hung up when it has died */
-	uv_poll_t poll, life;
-	bool attached;
+	int replies_fd, life_fd; /* life: hung up when it has died */
+	uv_poll_t replies, life, room;
 	void (*on_gone)(void *context);
 	void *context;
 	unsigned under_way;
@@ -196,27 +210,42 @@ struct porter {
 	STAILQ_HEAD(, porter_load) waiting; /* for room in the channel */
 };
 
+static void close_both(const int *ends)
+{
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int porter_create(char *word, struct porter **out)
 {
-	int ends[2];
+	int life[2], replies[2];
 	struct porter *porter = calloc(1, sizeof *porter);
 	if (!porter)
 		return -ENOMEM;
-	int error = pipe2(ends, O_CLOEXEC) ? -errno : 0;
+	int error = pipe2(life, O_CLOEXEC) ? -errno : 0;
 	if (error)
 		goto free_porter;
-	const struct servant_wish wish = { .name = "procfs-mp-port", .word = word, .fds = { ends[1], -1 }, .serve = serve };
-	error = servant_begin(&wish, &porter->servant);
-	close(ends[1]);
+	error = pipe2(replies, O_CLOEXEC) ? -errno : 0;
 	if (error)
 		goto close_life;
-	porter->life_fd = ends[0];
+	const struct servant_wish wish = {
+		.name = "procfs-mp-port", .word = word, .fds = { [LIFE] = life[1], [REPLIES] = replies[1] }, .serve = serve,
+	};
+	error = servant_begin(&wish, &porter->servant);
+	if (error)
+		goto close_replies;
+	close(life[1]);
+	close(replies[1]);
+	porter->life_fd = life[0];
+	porter->replies_fd = replies[0];
 	LIST_INIT(&porter->loads);
 	STAILQ_INIT(&porter->waiting);
 	*out = porter;
 	return 0;
+close_replies:
+	close_both(replies);
 close_life:
-	close(ends[0]);
+	close_both(life);
 free_porter:
 	free(porter);
 	return error;
@@ -254,23 +283,18 @@ static int duplicate(struct porter_load *load)
 	return error;
 }
 
-static void on_channel(uv_poll_t *poll, int status, int events);
-
-static int look(struct porter *porter)
+static void on_room(uv_poll_t *poll, int status, int events)
 {
-	int events = UV_READABLE | (STAILQ_EMPTY(&porter->waiting) ? 0 : UV_WRITABLE);
-	return uv_poll_start(&porter->poll, events, on_channel);
-}
-
-static void send_waiting(struct porter *porter)
-{
+	struct porter *porter = poll->data;
 	struct porter_load *load;
+	(void)status;
+	(void)events;
 	while ((load = STAILQ_FIRST(&porter->waiting)) && send_order(porter, load) != -EAGAIN) {
 		STAILQ_REMOVE_HEAD(&porter->waiting, wait);
 		close_own(load);
 	}
-	if (STAILQ_EMPTY(&porter->waiting))
-		look(porter);
+	if (!load)
+		uv_poll_stop(poll);
 }
 
 static void take_reply(struct porter *porter, const struct reply *reply)
@@ -283,18 +307,18 @@ static void take_reply(struct porter *porter, const struct reply *reply)
 	free(load);
 }
 
-static void on_channel(uv_poll_t *poll, int status, int events)
+static void on_replies(uv_poll_t *poll, int status, int events)
 {
 	struct porter *porter = poll->data;
-	struct reply reply;
-	ssize_t size;
+	struct reply replies[REPLIES_AT_ONCE];
 	(void)status;
-	while ((size = recv(porter->servant.channel_fd, &reply, sizeof reply, MSG_DONTWAIT)) == sizeof reply)
-		take_reply(porter, &reply);
-	if (size >= 0 || errno != EAGAIN)
+	(void)events;
+	/* None is divided: each was one write to a pipe. */
+	ssize_t size = read(porter->replies_fd, replies, sizeof replies);
+	for (size_t i = 0; size > 0 && i < (size_t)size / sizeof *replies; i++)
+		take_reply(porter, &replies[i]);
+	if (size == 0)
 		uv_poll_stop(poll); /* on_life() tells */
-	else if (events & UV_WRITABLE)
-		send_waiting(porter);
 }
 
 static void on_life(uv_poll_t *poll, int status, int events)
@@ -306,31 +330,43 @@ static void on_life(uv_poll_t *poll, int status, int events)
 	porter->on_gone(porter->context);
 }
 
+static void close_poll(uv_poll_t *poll)
+{
+	if (poll->data)
+		uv_close((uv_handle_t *)poll, NULL);
+	poll->data = NULL;
+}
+
+static int open_poll(struct porter *porter, uv_loop_t *loop, uv_poll_t *poll, int fd)
+{
+	int error = uv_poll_init(loop, poll, fd);
+	poll->data = error ? NULL : porter;
+	return error;
+}
+
 int porter_attach(struct porter *porter, uv_loop_t *loop, void (*on_gone)(void *context), void *context)
 {
-	int error = uv_poll_init(loop, &porter->poll, porter->servant.channel_fd);
-	if (error)
-		return error;
-	error = uv_poll_init(loop, &porter->life, porter->life_fd);
-	if (error) {
-		uv_close((uv_handle_t *)&porter->poll, NULL);
-		return error;
-	}
-	porter->attached = true;
-	porter->poll.data = porter->life.data = porter;
 	porter->on_gone = on_gone;
 	porter->context = context;
-	error = uv_poll_start(&porter->life, UV_READABLE, on_life);
-	return error ? error : look(porter);
+	int error = open_poll(porter, loop, &porter->replies, porter->replies_fd);
+	if (!error)
+		error = open_poll(porter, loop, &porter->life, porter->life_fd);
+	if (!error)
+		error = open_poll(porter, loop, &porter->room, porter->servant.channel_fd);
+	if (!error)
+		error = uv_poll_start(&porter->replies, UV_READABLE, on_replies);
+	if (!error)
+		error = uv_poll_start(&porter->life, UV_READABLE, on_life);
+	if (error)
+		porter_detach(porter);
+	return error;
 }
 
 void porter_detach(struct porter *porter)
 {
-	if (porter->attached) {
-		uv_close((uv_handle_t *)&porter->poll, NULL);
-		uv_close((uv_handle_t *)&porter->life, NULL);
-	}
-	porter->attached = false;
+	close_poll(&porter->replies);
+	close_poll(&porter->life);
+	close_poll(&porter->room);
 }
 
 void porter_destroy(struct porter *porter)
@@ -340,6 +376,7 @@ void porter_destroy(struct porter *porter)
 		return;
 	servant_end(&porter->servant, porter->under_way);
 	close(porter->life_fd);
+	close(porter->replies_fd);
 	STAILQ_FOREACH(load, &porter->waiting, wait)
 		close_own(load);
 	while ((load = LIST_FIRST(&porter->loads))) {
@@ -362,7 +399,7 @@ int porter_begin(struct porter *porter, const struct porter_wish *wish, struct p
 	}
 	if (waits) {
 		STAILQ_INSERT_TAIL(&porter->waiting, load, wait);
-		look(porter);
+		uv_poll_start(&porter->room, UV_WRITABLE, on_room);
 	}
 	LIST_INSERT_HEAD(&porter->loads, load, link);
 	porter->under_way++;

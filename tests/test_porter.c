@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+
+#include "core/detached.h"
 
 enum { LONGEST_MS = 20000, MANY = 3000, PIPE_SIZE = 65536 };
 
@@ -23,6 +27,23 @@ struct world {
 	struct porter_result result;
 	bool too_late, gone;
 };
+
+/* What the porter is to meet: it begins no threads. Shared with it. */
+static struct {
+	atomic_bool here;
+	atomic_int met;
+} *lack;
+
+int __real_detached_begin(size_t stack, void *(*work)(void *argument), void *argument);
+int __wrap_detached_begin(size_t stack, void *(*work)(void *argument), void *argument);
+
+int __wrap_detached_begin(size_t stack, void *(*work)(void *argument), void *argument)
+{
+	if (!atomic_load(&lack->here))
+		return __real_detached_begin(stack, work, argument);
+	atomic_fetch_add(&lack->met, 1);
+	return -EAGAIN;
+}
 
 static void on_limit(uv_timer_t *timer)
 {
@@ -248,6 +269,24 @@ static void somebody_listens_however_many_threads_leave(void **state)
 	}
 }
 
+static void where_threads_lack_the_loads_wait_until_there_are_some(void **state)
+{
+	struct world *world = *state;
+	const struct porter_wish brief = wish_of(world, PORTER_CUT);
+	int others[2];
+
+	atomic_store(&lack->here, true);
+	begin_closes(world, 20, others);
+	assert_int_equal(porter_begin(world->porter, &brief, NULL), 0);
+	while (atomic_load(&lack->met) < 20)
+		sched_yield();
+	assert_int_equal(world->told, 0);
+	atomic_store(&lack->here, false);
+	AWAIT(world, world->told == 1);
+	close_both(others);
+	AWAIT(world, world->told == 21);
+}
+
 static void more_loads_than_the_channel_has_room_for_are_done_in_the_end(void **state)
 {
 	struct world *world = *state;
@@ -343,11 +382,13 @@ int main(void)
 		TEST(a_pipe_is_closed_after_everybody_else_has_done_so),
 		TEST(many_loads_that_wait_hold_up_no_other),
 		TEST(somebody_listens_however_many_threads_leave),
+		TEST(where_threads_lack_the_loads_wait_until_there_are_some),
 		TEST(more_loads_than_the_channel_has_room_for_are_done_in_the_end),
 		TEST(who_has_forgotten_a_load_is_not_told),
 		TEST(no_two_porters_move_from_one_file_at_a_time),
 		TEST(its_death_is_told),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	lack = mmap(NULL, sizeof *lack, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return lack == MAP_FAILED || cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,8 +147,12 @@ class Mount:
 
     def kill_server(self, number=signal.SIGKILL):
         """Kills the server, in whatever it is doing, and waits until another one is there, ready or not."""
+        errno_of(os.kill, self.server, number)
+        self.wait_until_followed()
+
+    def wait_until_followed(self):
+        """Until the server that was there has ended and another one is, ready or not."""
         dead = self.server
-        errno_of(os.kill, dead, number)
         self.server = wait_until(lambda: (pid := self.find_server()) != dead and pid, what='another server')
         self.servers = [self.server]
 

@@ -135,16 +135,34 @@ def a_porter_that_dies_takes_its_server_with_it_and_nothing_else(mp):
     held = start_input_holder(mp, 'q')
     append(held + '/stdin', 'y' * 10000)
     append(path + '/stdin', 'before ')
-    dead = mp.server
     os.kill(wait_until_carrying(mp, 1), signal.SIGKILL)
-    mp.server = wait_until(lambda: (pid := mp.find_server()) != dead and pid, what='another server')
-    mp.servers = [mp.server]
+    mp.wait_until_followed()
     append(path + '/stdin', 'and after')
     write(path + '/ctl', 'eof\njoin')
     same(read(path + '/stdout'), 'before and after')
     speak(silent)
     write(held + '/ctl', 'eof\njoin')
     same(read(held + '/stdout'), 'x' + 'y' * 10000)
+
+
+@claim
+def what_a_dead_porter_has_not_taken_is_not_held_by_what_it_waits_for(mp):
+    """Whoever of it and the server is killed: another program's input has its end, though the dead one still waits in the kernel."""
+    for killed in ('porter', 'server'):
+        silent = start_silent(mp, f'silent-{killed}')
+        held = start_input_holder(mp, f'held-{killed}', f'silent-{killed}')
+        append(held + '/stdin', 'y' * 10000)
+        path = mp.start(killed, 'cat', stdin_open='1')
+        porter = wait_until_carrying(mp, 1)
+        with Stopped(porter):
+            append(path + '/stdin', 'hello')
+            os.kill(porter if killed == 'porter' else mp.server, signal.SIGKILL)
+            mp.wait_until_followed()
+        write(path + '/ctl', 'eof\njoin')
+        same((read(path + '/stdout'), len(threads_that_wait(porter))), ('hello', 1))
+        speak(silent)
+        write(held + '/ctl', 'eof\njoin')
+        same(read(held + '/stdout'), 'x' + 'y' * 10000)
 
 
 @claim

@@ -116,10 +116,9 @@ def a_program_that_shares_something_else_is_refused():
 def a_signal_does_the_same():
     """Sending SIGUSR2 to the keeper does the same."""
     with Mount() as mp:
-        used, before = busy(mp), mp.server
+        used = busy(mp)
         os.kill(mp.keeper, signal.SIGUSR2)
-        mp.server = wait_until(lambda: (pid := mp.find_server()) != before and pid, what='another server')
-        mp.servers = [mp.server]
+        mp.wait_until_followed()
         goes_on(mp, used)
 
 
