@@ -24,12 +24,6 @@ static struct stream_list *watched_like(struct captures *set, int watch)
 	return &set->watched[(unsigned)watch % WATCH_LISTS];
 }
 
-static struct capture *capture_with(struct capture_stream *stream)
-{
-	struct capture_stream *streams = stream - stream->which;
-	return (struct capture *)(void *)((char *)streams - offsetof(struct capture, streams));
-}
-
 static void forget_watch(struct captures *set, struct capture_stream *stream)
 {
 	SLIST_REMOVE(watched_like(set, stream->watch), stream, capture_stream, link);

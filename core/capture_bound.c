@@ -13,11 +13,12 @@ enum {
 
 static void on_cut(void *context, const struct porter_wish *wish, const struct porter_result *result)
 {
-	struct capture *capture = context;
-	int which = wish->number;
+	struct capture_stream *stream = context;
+	struct capture *capture = capture_with(stream);
+	(void)wish;
 	(void)result;
-	capture->streams[which].cut = NULL;
-	capture_bound(capture, which, capture_size(capture->process, which));
+	stream->cut = NULL;
+	capture_bound(capture, stream->which, capture_size(capture->process, stream->which));
 }
 
 void capture_wish_cut(struct capture *capture, int which)
@@ -49,7 +50,7 @@ static bool begin_cut(struct capture *capture, int which)
 	int fd = memory_file_open_for_cutting(capture->process->output_fd[which]);
 	const struct porter_wish wish = {
 		.kind = PORTER_CUT, .fds = { fd, -1 }, .to = stream->dropped,
-		.on_done = on_cut, .context = capture, .number = which,
+		.on_done = on_cut, .context = stream,
 	};
 	if (fd < 0)
 		return false;

@@ -4,6 +4,8 @@
 #ifndef PROCFS_MP_CAPTURE_PRIVATE_H
 #define PROCFS_MP_CAPTURE_PRIVATE_H
 
+#include <stddef.h>
+
 #include "core/capture.h"
 #include "core/memory_file.h"
 #include "core/memory_stock.h"
@@ -37,6 +39,12 @@ static inline bool capture_is_running(const struct capture *capture)
 static inline uint64_t capture_size(const struct process *process, int which)
 {
 	return memory_file_size(process->output_fd[which]);
+}
+
+static inline struct capture *capture_with(struct capture_stream *stream)
+{
+	struct capture_stream *streams = stream - stream->which;
+	return (struct capture *)(void *)((char *)streams - offsetof(struct capture, streams));
 }
 
 /* capture.c: the timer looks at it. */

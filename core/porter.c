@@ -33,7 +33,6 @@ struct order {
 	struct porter_load *load;
 	enum porter_kind kind;
 	uint64_t to;
-	int fds[PORTER_FDS];
 };
 
 struct reply {
@@ -62,36 +61,46 @@ static bool take_descriptors(const struct msghdr *message, int *fds)
 	return !(message->msg_flags & MSG_CTRUNC);
 }
 
-/* Result: 1, 0 at the end; *complete: whether its descriptors are there. */
-static int receive(struct order *out, bool *complete)
+struct load {
+	struct order order;
+	int fds[PORTER_FDS];
+	bool complete; /* its descriptors are there */
+};
+
+/* Result: false at the end. */
+static bool receive(struct load *out)
 {
 	union descriptors descriptors;
-	struct iovec part = { out, sizeof *out };
+	struct iovec part = { &out->order, sizeof out->order };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &descriptors, .msg_controllen = sizeof descriptors };
 	ssize_t size;
 	do
 		size = recvmsg(ORDERS_FD, &message, MSG_CMSG_CLOEXEC);
 	while (size < 0 && (errno == EINTR || errno == ENOMEM || errno == ENOBUFS));
 	out->fds[0] = out->fds[1] = -1;
-	*complete = size > 0 && take_descriptors(&message, out->fds);
-	return size == sizeof *out;
+	out->complete = size > 0 && take_descriptors(&message, out->fds);
+	return size == sizeof out->order;
 }
 
 /* A thread of a porter whose server was killed may be in the middle of this, and is not done with it while it waits for the pipe. The
- * lock is its table of descriptors'; it ends with it. */
-static void wait_for_the_one_before(int file_fd)
+ * lock is its table of descriptors'; it ends with it. Result: 0; -ENOLCK, -ENOMEM: the two would move the same bytes. */
+static int wait_for_the_one_before(int file_fd)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	while (fcntl(file_fd, F_SETLKW, &whole) && errno == EINTR)
-		continue;
+	while (fcntl(file_fd, F_SETLKW, &whole))
+		if (errno != EINTR)
+			return -errno;
+	return 0;
 }
 
 /* The kernel moves the description's offset with the bytes: whoever dies, what is before it is in the pipe. */
-static void move(const struct order *order, struct porter_result *out)
+static void move(const struct load *load, struct porter_result *out)
 {
-	int from = order->fds[0], to = order->fds[1], unread = 0, size;
-	off_t at, end = (off_t)order->to;
-	wait_for_the_one_before(from);
+	int from = load->fds[0], to = load->fds[1], unread = 0, size;
+	off_t at, end = (off_t)load->order.to;
+	out->error = wait_for_the_one_before(from);
+	if (out->error)
+		return;
 	while ((at = lseek(from, 0, SEEK_CUR)) < end) {
 		ssize_t moved = splice(from, NULL, to, NULL, (size_t)(end - at), SPLICE_F_NONBLOCK);
 		if (moved < 0 && errno == EAGAIN)
@@ -107,39 +116,39 @@ static void move(const struct order *order, struct porter_result *out)
 
 /* What begins anew after a truncation is not to be cut. When it fails more is kept than was asked for, and nothing else is to be
  * done. */
-static void cut(const struct order *order, struct porter_result *out)
+static void cut(const struct load *load, struct porter_result *out)
 {
 	struct stat st;
 	(void)out;
-	if (!fstat(order->fds[0], &st) && (uint64_t)st.st_size >= order->to)
-		(void)memory_file_cut(order->fds[0], 0, order->to);
+	if (!fstat(load->fds[0], &st) && (uint64_t)st.st_size >= load->order.to)
+		(void)memory_file_cut(load->fds[0], 0, load->order.to);
 }
 
-static void wait_to_be_last(const struct order *order, struct porter_result *out)
+static void wait_to_be_last(const struct load *load, struct porter_result *out)
 {
-	struct pollfd others = { .fd = order->fds[1] };
+	struct pollfd others = { .fd = load->fds[1] };
 	(void)out;
 	while (poll(&others, 1, -1) < 0 && errno == EINTR)
 		continue;
 }
 
-static void (*const WORK[PORTER_KINDS])(const struct order *order, struct porter_result *out) = {
+static void (*const WORK[PORTER_KINDS])(const struct load *load, struct porter_result *out) = {
 	[PORTER_MOVE] = move,
 	[PORTER_CUT] = cut,
 	[PORTER_CLOSE] = wait_to_be_last,
 };
 
-static void work(const struct order *order, bool complete)
+static void work(const struct load *load)
 {
-	struct reply reply = { .load = order->load };
-	if (complete)
-		WORK[order->kind](order, &reply.result);
+	struct reply reply = { .load = load->order.load };
+	if (load->complete)
+		WORK[load->order.kind](load, &reply.result);
 	else
 		reply.result.error = -EMFILE;
 	for (int i = 0; i < PORTER_FDS; i++)
-		if (order->fds[i] >= 0)
-			close(order->fds[i]);
-	while (write(REPLIES_FD, &reply, sizeof reply) < 0 && errno == EINTR)
+		if (load->fds[i] >= 0)
+			close(load->fds[i]);
+	while (write(REPLIES_FD, &reply, sizeof reply) < 0 && (errno == EINTR || errno == ENOMEM))
 		continue;
 }
 
@@ -147,15 +156,15 @@ static void work(const struct order *order, bool complete)
  * channel then: it would keep, whoever is killed, what nobody has taken from there, the pipes of others. So it takes no second order. */
 static void *take_and_work(void *unused)
 {
-	struct order order;
-	bool complete;
+	struct load load;
 	(void)unused;
-	close_range(OWN_FD, ~0U, CLOSE_RANGE_UNSHARE);
-	if (!receive(&order, &complete))
+	while (close_range(OWN_FD, ~0U, CLOSE_RANGE_UNSHARE) && errno == ENOMEM)
+		continue;
+	if (!receive(&load))
 		_exit(0);
 	close(ORDERS_FD);
 	sem_post(&taken);
-	work(&order, complete);
+	work(&load);
 	return NULL;
 }
 

@@ -33,7 +33,7 @@ enum { PORTER_FDS = 2 };
 
 /* But for the first: of PORTER_MOVE. */
 struct porter_result {
-	int error;    /* 0; -EMFILE: it had no descriptors left, and has done nothing */
+	int error;    /* 0; -EMFILE, -ENOLCK, -ENOMEM: it has done nothing */
 	uint64_t at;  /* the file's offset */
 	uint64_t unread; /* bytes in the pipe */
 	uint64_t size;   /* of the pipe */
@@ -46,7 +46,6 @@ struct porter_wish {
 	/* From the loop, when it has been done as far as it could be; NULL: nobody is told. */
 	void (*on_done)(void *context, const struct porter_wish *wish, const struct porter_result *result);
 	void *context;
-	int number; /* the caller's own */
 };
 
 /* While there is one thread and little memory; word: as servant_wish's. Result: 0 and *out, or servant_begin's error. */
@@ -56,7 +55,7 @@ int porter_create(char *word, struct porter **out);
 int porter_attach(struct porter *porter, uv_loop_t *loop, void (*on_gone)(void *context), void *context);
 /* The loop is about to end. Nothing if it was not attached. */
 void porter_detach(struct porter *porter);
-/* What is under way goes on, and nobody is told. NULL is allowed. */
+/* What is under way ends as soon as the kernel lets it, and nobody is told. NULL is allowed. */
 void porter_destroy(struct porter *porter);
 
 /* Result: 0 and *out, which is gone when on_done is called; -ENOMEM, -EMFILE: nothing will be done. out may be NULL. */

@@ -31,7 +31,8 @@ struct servant_wish {
 
 /* While there is one thread and little memory. Result: 0 and *out, or socketpair's and fork's -errno. */
 int servant_begin(const struct servant_wish *wish, struct servant *out);
-/* Closes the channel. Waits for its end, unless it is held. */
+/* Closes the channel. held: it may be waiting in the kernel, and ends by itself; if not it is killed, in whatever it is doing, and its
+ * end waited for. */
 void servant_end(const struct servant *servant, bool held);
 
 #endif

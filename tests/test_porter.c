@@ -14,7 +14,7 @@
 
 #include "core/detached.h"
 
-enum { LONGEST_MS = 20000, MANY = 3000, PIPE_SIZE = 65536 };
+enum { LONGEST_MS = 100000, MANY = 3000, PIPE_SIZE = 65536 };
 
 struct world {
 	uv_loop_t loop;
@@ -23,7 +23,7 @@ struct world {
 	int file_fd;
 	int pipe_fds[2];
 	int fds;
-	int told, number;
+	int told;
 	struct porter_result result;
 	bool too_late, gone;
 };
@@ -94,8 +94,8 @@ static void on_done(void *context, const struct porter_wish *wish, const struct 
 {
 	struct world *world = context;
 
+	(void)wish;
 	world->told++;
-	world->number = wish->number;
 	world->result = *result;
 }
 
@@ -110,12 +110,10 @@ static void move_to(struct world *world, uint64_t to)
 
 	wish.fds[1] = world->pipe_fds[1];
 	wish.to = to;
-	wish.number = 7;
 	world->told = 0;
 	assert_int_equal(porter_begin(world->porter, &wish, NULL), 0);
 	AWAIT(world, world->told);
 	assert_int_equal(world->result.error, 0);
-	assert_int_equal(world->number, 7);
 }
 
 static void bytes_are_moved_as_far_as_they_may_be(void **state)
