@@ -12,7 +12,7 @@
 #include "core/memory_file.h"
 #include "core/message.h"
 
-enum { KEEPER_PATIENCE_MS = 1000, NOBODY = 0 };
+enum { KEEPER_PATIENCE_MS = 1000 };
 
 struct hold_drop {
 	uint64_t id;
@@ -86,22 +86,40 @@ void hold_release(struct manager *manager)
 	manager->drop_count = 0;
 }
 
-/* The keeper is not to be the last who closes a pipe, and neither are we (core/porter). The program reads the end of its input when
- * everybody has closed it, so the keeper must do it now: a message about what nobody ever announces makes it look, and what came with
- * the message is closed by it after that, which the porter sees. */
+/* Result: 0, -EAGAIN, -EPIPE, or -ENOENT: the keeper does not hold it yet. */
+static int have_pipe_closed(struct manager *manager, uint64_t id, int witness_fd)
+{
+	struct holding over = { .kind = HOLDING_OVER, .fd = witness_fd };
+	int error = holdings_end(manager->config.holdings, id, HOLDING_STDIN_PIPE, &over.id);
+	if (error)
+		return error;
+	error = send_hold(manager, &over);
+	if (error)
+		holdings_drop_ended(manager->config.holdings, over.id);
+	return error;
+}
+
+/* The program reads the end of its input when everybody has closed the pipe, so the keeper must do it now. It is not to be the last who
+ * does, and neither are we: the porter does it when it sees that the keeper, who closes the witness after it, has. Where that can't be
+ * had, a message about what there is not makes the keeper look for what is not wanted any more. */
 static void close_pipe(struct manager *manager, uint64_t id, int fd)
 {
-	int ends[2] = { -1, -1 };
-	bool is_seen = !pipe2(ends, O_CLOEXEC);
+	struct holdings *holdings = manager->config.holdings;
+	const struct holding nothing = { HOLDINGS_CAPACITY, HOLDING_OVER, manager->config.socket_fd };
+	int ends[2] = { -1, -1 }, error = pipe2(ends, O_CLOEXEC) ? -errno : 0;
 	const struct porter_wish wish = { .kind = PORTER_CLOSE, .fds = { fd, ends[0] } };
-	const struct holding nothing = { NOBODY, HOLDING_STDIN_PIPE, is_seen ? ends[1] : manager->config.socket_fd };
-	if (is_seen)
+	bool has_witness = !error;
+	if (has_witness)
 		(void)porter_begin(manager->config.porter, &wish, NULL);
 	close(fd);
-	holdings_drop(manager->config.holdings, id, HOLDING_STDIN_QUEUE);
-	holdings_drop(manager->config.holdings, id, HOLDING_STDIN_PIPE);
-	send_hold(manager, &nothing);
-	if (is_seen) {
+	holdings_drop(holdings, id, HOLDING_STDIN_QUEUE);
+	if (has_witness)
+		error = have_pipe_closed(manager, id, ends[1]);
+	if (error) {
+		holdings_drop(holdings, id, HOLDING_STDIN_PIPE);
+		send_hold(manager, &nothing);
+	}
+	if (has_witness) {
 		close(ends[0]);
 		close(ends[1]);
 	}

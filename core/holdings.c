@@ -7,14 +7,12 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/detached.h"
-#include "core/rights.h"
+#include "core/closing.h"
 #include "core/shared.h"
 
-enum { HOLDINGS_BUCKETS = 1 << 18, STACK = 64 << 10 };
+enum { HOLDINGS_BUCKETS = 1 << 18 };
 
 /* The truth about an entry, set after all else of it: from the states the lists can be made anew. */
 enum holding_state {
@@ -22,6 +20,7 @@ enum holding_state {
 	HOLDING_EXPECTED,
 	HOLDING_HELD,
 	HOLDING_UNWANTED,
+	HOLDING_ENDED, /* in no list */
 };
 
 struct holdings_entry {
@@ -78,6 +77,8 @@ static void rebuild(struct holdings *holdings)
 			break;
 		case HOLDING_UNWANTED:
 			push_unwanted(holdings, i);
+			break;
+		case HOLDING_ENDED:
 			break;
 		default:
 			push(holdings, &holdings->free_head, i);
@@ -244,6 +245,15 @@ static int lift(const struct holdings *holdings, int fd)
 	return high;
 }
 
+/* A program can hold its pipe, and who was to close it last may have died. fd: -1, none. */
+static void close_held(enum holding_kind kind, int fd)
+{
+	if (fd >= 0 && kind == HOLDING_STDIN_PIPE)
+		closing_begin(&fd, 1);
+	else if (fd >= 0)
+		close(fd);
+}
+
 static int keep_locked(struct holdings *holdings, const struct holding *holding, bool expected)
 {
 	const struct holding lifted = { holding->id, holding->kind, lift(holdings, holding->fd) };
@@ -252,10 +262,7 @@ static int keep_locked(struct holdings *holdings, const struct holding *holding,
 	lock(holdings);
 	error = keep(holdings, &lifted, expected, &superseded);
 	unlock(holdings);
-	if (error)
-		superseded = lifted.fd;
-	if (superseded >= 0)
-		close(superseded);
+	close_held(holding->kind, error ? lifted.fd : superseded);
 	return error;
 }
 
@@ -269,41 +276,11 @@ int holdings_keep_expected(struct holdings *holdings, const struct holding *hold
 	return keep_locked(holdings, holding, true);
 }
 
-/* Into a message that nobody has read yet, where no table of descriptors has it. Result: the socket that it waits at, -1: none. */
-static int put_into_message(int fd)
+static void free_entry(struct holdings *holdings, uint32_t index)
 {
-	int ends[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-		return -1;
-	int error = rights_send(ends[0], "", 1, &fd, 1);
-	close(ends[0]);
-	if (!error)
-		return ends[1];
-	close(ends[1]);
-	return -1;
-}
-
-/* Whose descriptor is closed by who reads it with no room for one. */
-static void *read_message(void *socket_fd)
-{
-	char byte;
-	int fd = (int)(intptr_t)socket_fd;
-
-	(void)!recv(fd, &byte, 1, MSG_DONTWAIT);
-	close(fd);
-	return NULL;
-}
-
-/* A program can hold its pipe (core/porter), and who was to close it last may have died: a thread does, and nobody who is forked
- * meanwhile has it. */
-static void let_go(const struct holdings_entry *entry)
-{
-	int fd = entry->kind == HOLDING_STDIN_PIPE ? put_into_message(entry->fd) : -1;
-
-	close(entry->fd);
-	if (fd >= 0 && detached_begin(STACK, read_message, (void *)(intptr_t)fd))
-		read_message((void *)(intptr_t)fd);
+	holdings->entries[index].fd = -1;
+	atomic_store(&holdings->entries[index].state, HOLDING_FREE);
+	push(holdings, &holdings->free_head, index);
 }
 
 static void sweep(struct holdings *holdings)
@@ -314,11 +291,8 @@ static void sweep(struct holdings *holdings)
 		struct holdings_entry *entry = &holdings->entries[at - 1];
 
 		atomic_store(&holdings->unwanted, entry->next);
-		if (entry->fd >= 0)
-			let_go(entry);
-		entry->fd = -1;
-		atomic_store(&entry->state, HOLDING_FREE);
-		push(holdings, &holdings->free_head, at - 1);
+		close_held(entry->kind, entry->fd);
+		free_entry(holdings, at - 1);
 	}
 }
 
@@ -331,12 +305,44 @@ void holdings_sweep(struct holdings *holdings)
 	unlock(holdings);
 }
 
+void holdings_let_go(struct holdings *holdings, const struct holding *over)
+{
+	int fds[2] = { -1, over->fd };
+
+	lock(holdings);
+	if (over->id < holdings->used && atomic_load(&holdings->entries[over->id].state) == HOLDING_ENDED) {
+		fds[0] = holdings->entries[over->id].fd;
+		free_entry(holdings, (uint32_t)over->id);
+	}
+	unlock(holdings);
+	if (fds[0] >= 0)
+		closing_begin(fds, 2);
+	else
+		close(over->fd);
+}
+
+/* Out of its list, which *at is in. */
+static void take_out(struct holdings *holdings, uint32_t *at, enum holding_state state)
+{
+	struct holdings_entry *entry = &holdings->entries[*at - 1];
+
+	atomic_store(&entry->state, state);
+	*at = entry->next;
+}
+
 static void drop(struct holdings *holdings, uint32_t *at)
 {
 	uint32_t index = *at - 1;
 
+	take_out(holdings, at, HOLDING_UNWANTED);
+	push_unwanted(holdings, index);
+}
+
+static void drop_if_ended(struct holdings *holdings, uint32_t index)
+{
+	if (atomic_load(&holdings->entries[index].state) != HOLDING_ENDED)
+		return;
 	atomic_store(&holdings->entries[index].state, HOLDING_UNWANTED);
-	*at = holdings->entries[index].next;
 	push_unwanted(holdings, index);
 }
 
@@ -346,8 +352,11 @@ void holdings_settle(struct holdings *holdings)
 	for (uint32_t i = 0; i < holdings->used; i++) {
 		const struct holdings_entry *entry = &holdings->entries[i];
 
-		if (atomic_load(&entry->state) == HOLDING_EXPECTED && entry->fd < 0)
+		if (atomic_load(&entry->state) == HOLDING_EXPECTED && entry->fd < 0) {
 			drop(holdings, find(holdings, entry->id, entry->kind));
+		} else {
+			drop_if_ended(holdings, i);
+		}
 	}
 	sweep(holdings);
 	unlock(holdings);
@@ -387,6 +396,29 @@ void holdings_drop(struct holdings *holdings, uint64_t id, enum holding_kind kin
 void holdings_drop_all(struct holdings *holdings, uint64_t id)
 {
 	drop_kinds(holdings, id, 0, HOLDING_KINDS - 1);
+}
+
+int holdings_end(struct holdings *holdings, uint64_t id, enum holding_kind kind, uint64_t *out)
+{
+	int error = -ENOENT;
+
+	lock(holdings);
+	uint32_t *at = find(holdings, id, kind);
+
+	if (*at && atomic_load(&holdings->entries[*at - 1].state) == HOLDING_HELD) {
+		*out = *at - 1;
+		take_out(holdings, at, HOLDING_ENDED);
+		error = 0;
+	}
+	unlock(holdings);
+	return error;
+}
+
+void holdings_drop_ended(struct holdings *holdings, uint64_t ended)
+{
+	lock(holdings);
+	drop_if_ended(holdings, (uint32_t)ended);
+	unlock(holdings);
 }
 
 bool holdings_next(struct holdings *holdings, uint32_t *cursor, struct holding *out)

@@ -21,6 +21,7 @@ enum holding_kind {
 	HOLDING_STDIN_PIPE, /* where what is written to stdin goes */
 	HOLDING_RESULT,
 	HOLDING_STDIN_QUEUE, /* what goes there next */
+	HOLDING_OVER,        /* never held: what is let go of (holdings_end), with a witness who sees when */
 	HOLDING_KINDS,
 };
 
@@ -68,8 +69,12 @@ int holdings_keep_expected(struct holdings *holdings, const struct holding *hold
 /* Keeper, from any thread: closes what is not wanted any more; next to nothing when there is none. */
 void holdings_sweep(struct holdings *holdings);
 
+/* Keeper, from any thread: over->id is what holdings_end() gave; that is closed, and then over->fd, without waiting for a program
+ * that holds it in the kernel. */
+void holdings_let_go(struct holdings *holdings, const struct holding *over);
+
 /* Keeper, while there is no server and nothing of the last one is to be read any more: sweeps, and forgets what was
- * announced and never came. */
+ * announced and never came, or was ended and never let go of. */
 void holdings_settle(struct holdings *holdings);
 
 /* Server: a descriptor for this id and kind is about to be sent (message_send_hold). Dropping it is possible from
@@ -80,6 +85,12 @@ int holdings_expect(struct holdings *holdings, uint64_t id, enum holding_kind ki
  * holdings NULL is allowed. */
 void holdings_drop(struct holdings *holdings, uint64_t id, enum holding_kind kind);
 void holdings_drop_all(struct holdings *holdings, uint64_t id);
+
+/* Server: as a drop, but the keeper closes it when it is sent a HOLDING_OVER with *out as its id (message_send_hold), and not before.
+ * Result: 0 and *out; -ENOENT, nothing was done: none is held, or it has not come yet. */
+int holdings_end(struct holdings *holdings, uint64_t id, enum holding_kind kind, uint64_t *out);
+/* No HOLDING_OVER could be sent: what was ended is dropped. */
+void holdings_drop_ended(struct holdings *holdings, uint64_t ended);
 
 /* Every descriptor that is held, from *cursor (0 at first): for the keeper while there is no server, and for a new
  * server before it drops or announces any. Result: true and *out, or false at the end. */

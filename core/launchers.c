@@ -143,7 +143,10 @@ static void launcher_holds(struct launchers *launchers, struct message_received_
 		return;
 	holdings_sweep(holdings);
 	if (launch->is_hold) {
-		holdings_keep_expected(holdings, &launch->hold);
+		if (launch->hold.kind == HOLDING_OVER)
+			holdings_let_go(holdings, &launch->hold);
+		else
+			holdings_keep_expected(holdings, &launch->hold);
 		launch->hold.fd = -1;
 		return;
 	}

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -142,6 +143,78 @@ static void what_was_dropped_before_it_came_is_closed_when_it_comes(void **state
 	assert_true(is_open(late.fd));
 }
 
+static bool is_hung_up(int fd)
+{
+	struct pollfd end = { .fd = fd };
+
+	return poll(&end, 1, 0) == 1 && end.revents & POLLHUP;
+}
+
+static void what_is_ended_is_closed_when_it_is_let_go_of_and_before_its_witness(void **state)
+{
+	for (int round = 0; round < 200; round++) {
+		int held[2], witness[2];
+		struct holding pipe, over = { .kind = HOLDING_OVER };
+
+		assert_int_equal(pipe2(held, O_CLOEXEC), 0);
+		assert_int_equal(pipe2(witness, O_CLOEXEC), 0);
+		pipe = (struct holding){ 7, HOLDING_STDIN_PIPE, held[1] };
+		assert_int_equal(holdings_keep(*state, &pipe), 0);
+		assert_int_equal(holdings_end(*state, 7, HOLDING_STDIN_PIPE, &over.id), 0);
+		assert_int_equal(holdings_end(*state, 7, HOLDING_STDIN_PIPE, &over.id), -ENOENT);
+		assert_int_equal(count(*state), 0);
+		holdings_sweep(*state);
+		assert_false(is_hung_up(held[0]));
+		over.fd = witness[1];
+		holdings_let_go(*state, &over);
+		assert_int_equal(poll(&(struct pollfd){ .fd = witness[0] }, 1, -1), 1);
+		assert_true(is_hung_up(held[0]));
+		close(held[0]);
+		close(witness[0]);
+	}
+}
+
+static void of_what_was_not_ended_only_the_witness_is_closed(void **state)
+{
+	int held = keep(*state, 7, HOLDING_STDIN_PIPE);
+	struct holding expected = { 8, HOLDING_STDIN_PIPE, -1 };
+
+	assert_int_equal(holdings_expect(*state, 8, HOLDING_STDIN_PIPE), 0);
+	assert_int_equal(holdings_end(*state, 8, HOLDING_STDIN_PIPE, &expected.id), -ENOENT);
+	for (uint64_t id = 0; id < 3; id++) {
+		const struct holding over = { id, HOLDING_OVER, new_fd() };
+
+		holdings_let_go(*state, &over);
+		assert_false(is_open(over.fd));
+	}
+	assert_true(is_open(held));
+	assert_int_equal(count(*state), 1);
+}
+
+/* Whoever ended it could not say so, or died before it did. */
+static void what_is_ended_and_never_let_go_of_is_closed_with_what_is_dropped(void **state)
+{
+	for (int settled = 0; settled < 2; settled++) {
+		int held[2];
+		struct holding pipe;
+		uint64_t ended;
+
+		assert_int_equal(pipe2(held, O_CLOEXEC), 0);
+		pipe = (struct holding){ 7, HOLDING_STDIN_PIPE, held[1] };
+		assert_int_equal(holdings_keep(*state, &pipe), 0);
+		assert_int_equal(holdings_end(*state, 7, HOLDING_STDIN_PIPE, &ended), 0);
+		if (settled) {
+			holdings_settle(*state);
+		} else {
+			holdings_drop_ended(*state, ended);
+			holdings_sweep(*state);
+		}
+		assert_int_equal(poll(&(struct pollfd){ .fd = held[0] }, 1, -1), 1);
+		assert_int_equal(count(*state), 0);
+		close(held[0]);
+	}
+}
+
 static void settling_forgets_what_was_announced_and_never_came(void **state)
 {
 	struct holding late = { 7, HOLDING_STDIN_FILE, -1 };
@@ -242,7 +315,9 @@ static void a_server_that_is_killed_at_any_moment_leaves_the_table_in_order(void
 			keep(*state, id, HOLDING_STDOUT);
 		pid = fork();
 		if (pid == 0) {
-			for (uint64_t id = 1;; id = id % IDS + 1) {
+			for (uint64_t ended, id = 1;; id = id % IDS + 1) {
+				if (id % 2 && !holdings_end(*state, id, HOLDING_STDOUT, &ended) && id % 3)
+					holdings_drop_ended(*state, ended);
 				holdings_drop_all(*state, id);
 				holdings_expect(*state, id, HOLDING_STDIN_PIPE);
 			}
@@ -305,6 +380,9 @@ int main(void)
 		TEST(what_is_kept_again_takes_the_place_of_the_older_one),
 		TEST(dropping_all_of_one_leaves_those_of_the_others),
 		TEST(what_was_dropped_before_it_came_is_closed_when_it_comes),
+		TEST(what_is_ended_is_closed_when_it_is_let_go_of_and_before_its_witness),
+		TEST(of_what_was_not_ended_only_the_witness_is_closed),
+		TEST(what_is_ended_and_never_let_go_of_is_closed_with_what_is_dropped),
 		TEST(settling_forgets_what_was_announced_and_never_came),
 		TEST(low_numbers_are_left_to_others),
 		TEST(beyond_the_limit_nothing_is_held_and_what_was_stays),

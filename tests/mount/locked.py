@@ -2,7 +2,9 @@
 import os
 
 from harness import PYTHON
-from plain import append, children_of, file_in_use, read, stat_of, value, wait_until, write
+from plain import append, call_of, children_of, file_in_use, name_of, read, stat_of, value, wait_until, write
+
+SYS_CLOSE = '57' if os.uname().machine == 'aarch64' else '3'
 
 # `page` is of a file of the mount, which nobody provides until there is more.
 PAGE = """
@@ -70,26 +72,34 @@ def is_waiting(task):
     return stat_of(task)[:1] == [b'D']
 
 
-def wait_until_input_is_held(mp, pid, waiting=0):
-    """By a page that is asked for, beside so many requests that waited before: the porter may hold the pipe for a moment, too."""
+def write_until_held(mp, path, pid, waiting=0):
+    """One byte, until the program holds its pipe by a page that is asked for, beside so many requests that waited before: the porter may
+    hold the pipe for a moment, too, and a close would be a request."""
+    descriptor = os.open(path + '/stdin', os.O_WRONLY)
+    os.write(descriptor, b'x')
     wait_until(lambda: is_waiting(pid) and file_in_use(pid).startswith('pipe:') and mp.pending() > waiting,
                what='a program that holds its input')
+    os.close(descriptor)
 
 
 def start_input_holder(mp, name, silent='silent', waiting=0):
     """Once it holds its pipe, with one byte in it."""
     path = mp.start(name, PYTHON, ['-c', HOLDS_INPUT, silent], stdin_open='1')
-    write(path + '/stdin', 'x')
-    wait_until_input_is_held(mp, value(path + '/pid'), waiting)
+    write_until_held(mp, path, value(path + '/pid'), waiting)
     return path
 
 
 def porter_of(mp):
-    return next(pid for pid in children_of(mp.server) if open(f'/proc/{pid}/comm').read() == 'procfs-mp-port\n')
+    """It takes its name a moment after it was begun."""
+    def found():
+        return next((pid for pid in children_of(mp.server) if name_of(pid) == 'procfs-mp-port'), None)
+    return wait_until(found, what='a porter')
 
 
 def threads_that_wait(pid):
-    return [task for task in os.listdir(f'/proc/{pid}/task') if is_waiting(f'{pid}/task/{task}')]
+    """In the kernel, in a call about an open file: any thread stands still for a moment when another one begins or ends."""
+    tasks = [f'{pid}/task/{task}' for task in os.listdir(f'/proc/{pid}/task')]
+    return [task for task in tasks if is_waiting(task) and (file_in_use(task) or call_of(task)[:1] == [SYS_CLOSE])]
 
 
 def start_locked(mp):

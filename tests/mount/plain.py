@@ -133,6 +133,14 @@ def children_of(parent):
     return {pid: fields[0].decode() for pid, fields in found.items() if fields and int(fields[1]) == parent}
 
 
+def name_of(pid):
+    """'' when there is no such process."""
+    try:
+        return open(f'/proc/{pid}/comm').read().rstrip('\n')
+    except OSError:
+        return ''
+
+
 def exists(pid):
     return os.path.exists(f'/proc/{pid}')
 
@@ -173,12 +181,19 @@ class Background(threading.Thread):
         return self.value
 
 
-def file_in_use(task):
-    """The path of the open file that a thread or process is in a system call about; '' for none (proc(5))."""
+def call_of(task):
+    """The number of the system call that a thread or process is in, and its arguments (proc(5))."""
     try:
-        words = open(f'/proc/{task}/syscall').read().split()
-        return os.readlink(f'/proc/{task}/fd/{int(words[1], 16)}') if len(words) > 1 else ''
+        return open(f'/proc/{task}/syscall').read().split()
     except OSError:
+        return []
+
+
+def file_in_use(task):
+    """The path of the open file that a thread or process is in a system call about; '' for none."""
+    try:
+        return os.readlink(f'/proc/{task}/fd/{int(call_of(task)[1], 16)}')
+    except (OSError, IndexError):
         return ''
 
 

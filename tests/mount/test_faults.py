@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 from harness import PYTHON, Mount, Skip, claim, main
-from plain import (Background, SLOWNESS, Stopped, children_of, contains, errno_of, exists, exit_of, expect_errno, fork, read, same,
+from plain import (Background, SLOWNESS, Stopped, children_of, contains, errno_of, exists, exit_of, expect_errno, fork, name_of, read, same,
                    value, wait_until, write)
 
 
@@ -239,7 +239,7 @@ def a_server_that_dies_while_the_keeper_stands_still_is_followed_when_that_goes_
 
 
 def messengers(mp):
-    return [pid for pid in children_of(mp.server) if read_or_nothing(f'/proc/{pid}/comm') == 'procfs-mp-msg\n']
+    return [pid for pid in children_of(mp.server) if name_of(pid) == 'procfs-mp-msg']
 
 
 def one_that_waits(function, *arguments):

@@ -5,7 +5,7 @@ import signal
 
 from harness import PYTHON, Mount, claim, main
 from locked import (HOLDS_INPUT, porter_of, speak, start_input_holder, start_output_holder, start_silent, threads_that_wait,
-                    wait_until_input_is_held)
+                    write_until_held)
 from plain import Background, Stopped, append, exists, read, read_bytes, same, stat_of, value, wait_until, write
 
 HOLDERS = 6  # more than libuv's pool has threads
@@ -79,12 +79,27 @@ def the_end_of_a_program_whose_child_holds_its_input_is_seen(mp):
     script = 'exec 3<&0; "$0" -c "$1" silent <&3 & echo $!; exec sleep 1000'
     path = mp.start('p', 'sh', ['-c', script, PYTHON, HOLDS_INPUT], stdin_open='1')
     child = int(wait_until(lambda: read(path + '/stdout'), what='its number'))
-    write(path + '/stdin', 'x')
-    wait_until_input_is_held(mp, child)
+    write_until_held(mp, path, child)
     write(path + '/ctl', 'kill\njoin')
     others_are_served(mp)
     os.kill(child, signal.SIGKILL)
     wait_until(lambda: not threads_that_wait(porter_of(mp)), what='a porter with nothing to do')
+
+
+@claim
+def the_keeper_is_never_held_by_a_program(mp):
+    """It closes an input before who may wait for the program does: it could not end, and its mount with it."""
+    silent = [start_silent(mp, f'silent{number}') for number in range(HOLDERS)]
+    held = [start_input_holder(mp, f'p{number}', f'silent{number}', number) for number in range(HOLDERS)]
+    for number, path in enumerate(held, 1):
+        write(path + '/ctl', 'eof')
+        wait_until_carrying(mp, number)
+    same(threads_that_wait(mp.keeper), [])
+    for each in silent:
+        speak(each)
+    for path in held:
+        write(path + '/ctl', 'join')
+        same((read(path + '/stdout'), value(path + '/exitcode')), ('x', '0'))
 
 
 @claim
@@ -114,7 +129,7 @@ def a_keeper_that_is_the_last_to_close_a_pipe_waits_for_no_program(mp):
     """A server is killed before the keeper knows that an input is over, and its porter with it: another follows."""
     silent = start_silent(mp)
     path = start_input_holder(mp, 'p')
-    porter = wait_until_carrying(mp, 0)
+    porter = porter_of(mp)
     with Stopped(mp.keeper):
         write(path + '/ctl', 'eof')
         os.kill(mp.server, signal.SIGKILL)
