@@ -39,7 +39,7 @@ enum manager_event { MANAGER_CREATED, MANAGER_STARTED, MANAGER_EXITED, MANAGER_R
 
 struct manager_config {
 	uv_loop_t *loop;
-	struct porter *porter; /* NULL: no output is cut, nothing has stdin_open */
+	struct porter *porter; /* NULL only where nothing has stdin_open and no output is ever too much */
 	struct ptable *table;
 	struct holdings *holdings; /* what the keeper holds for us; NULL: nothing */
 	int socket_fd; /* to the keeper; the manager closes it */

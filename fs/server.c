@@ -273,6 +273,28 @@ static void set_limits(struct share_limits *limits)
 	limits->locks = LOCKS_MOST / PARTS;
 }
 
+static int begin_manager(struct server *server)
+{
+	const struct server_config *config = &server->config;
+	struct manager_config manager = {
+		.loop = &server->loop,
+		.porter = config->porter,
+		.table = config->table,
+		.holdings = config->holdings,
+		.socket_fd = config->socket_fd,
+		.surroundings = &server->surroundings,
+		.groups = true,
+		.has_command = config->has_command,
+		.limits = &config->limits,
+		.on_finished = on_finished,
+		.on_event = on_event,
+		.on_settle = on_settle,
+		.journal = server->journal,
+		.context = server,
+	};
+	return manager_create(&manager, &server->manager);
+}
+
 static int begin(struct server *server, const struct server_config *config)
 {
 	extern char **environ;
@@ -300,23 +322,7 @@ static int begin(struct server *server, const struct server_config *config)
 	server->cache = cache_create(server);
 	if (!server->cache)
 		return -ENOMEM;
-	struct manager_config manager = {
-		.loop = &server->loop,
-		.porter = config->porter,
-		.table = config->table,
-		.holdings = config->holdings,
-		.socket_fd = config->socket_fd,
-		.surroundings = &server->surroundings,
-		.groups = true,
-		.has_command = config->has_command,
-		.limits = &server->config.limits,
-		.on_finished = on_finished,
-		.on_event = on_event,
-		.on_settle = on_settle,
-		.journal = server->journal,
-		.context = server,
-	};
-	error = manager_create(&manager, &server->manager);
+	error = begin_manager(server);
 	if (!error)
 		error = recovery_take(server);
 	int fd = config->fuse_fd;
