@@ -7,8 +7,6 @@
 #include "core/capture.h"
 #include "core/cgroup_tree.h"
 #include "core/input.h"
-#include "core/kin.h"
-#include "core/lack.h"
 #include "core/manager_private.h"
 #include "core/memory_file.h"
 #include "core/process_record.h"
@@ -119,6 +117,7 @@ static int put_manager(struct manager *manager)
 	record_put_number(text, manager->command_runs);
 	record_put_number(text, manager->ending);
 	record_put_number(text, manager->killing);
+	record_put_number(text, manager->oldest);
 	return put(manager, RECORD_MANAGER, 0, &manager->kept);
 }
 
@@ -181,6 +180,7 @@ static int take_manager(struct manager *manager, struct record_reader *from)
 	manager->command_runs = record_number(from);
 	manager->ending = record_number(from);
 	manager->killing = record_number(from);
+	manager->oldest = record_number(from);
 	return 0;
 }
 
@@ -278,14 +278,8 @@ static bool has_claim(const struct process *process)
 
 static void count_running(struct manager *manager, struct process *process)
 {
-	struct kin kin;
 	manager->running++;
 	LIST_INSERT_HEAD(pids_like(manager, process->pid), process, by_pid);
-	int error = kin_read(process->pid, &kin);
-	if (is_lack(error))
-		manager->oldest = 0; /* it may have begun at any time */
-	else if (!error && kin.start < manager->oldest)
-		manager->oldest = kin.start;
 }
 
 static int take_process(struct manager *manager, uint64_t id, struct record_reader *from)

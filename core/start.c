@@ -339,8 +339,9 @@ finish_invocation:
 static void begin_launch(struct start *start)
 {
 	struct manager *manager = start->manager;
-	if (kin_now() < manager->oldest)
-		manager->oldest = kin_now();
+	uint64_t now = kin_now();
+	if (now < manager->oldest)
+		manager->oldest = now;
 	STAILQ_INSERT_TAIL(&manager->unsent, start, link);
 }
 
