@@ -24,12 +24,13 @@ import measure_notice  # noqa: E402
 import measure_python  # noqa: E402
 import measure_requests  # noqa: E402
 import measure_state  # noqa: E402
+import measure_takeover  # noqa: E402
 import plot  # noqa: E402
 import rows  # noqa: E402
 from harness import need_fusectl, on_stop  # noqa: E402
 
 MEASUREMENTS = {'cycle': measure_cycle, 'python': measure_python, 'notice': measure_notice, 'state': measure_state,
-                'many': measure_many, 'directories': measure_directories, 'capture': measure_capture,
+                'many': measure_many, 'directories': measure_directories, 'capture': measure_capture, 'takeover': measure_takeover,
                 'requests': measure_requests}
 
 

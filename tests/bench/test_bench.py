@@ -16,7 +16,7 @@ from plain import same  # noqa: E402
 ROWS = ('six files: /bin/true', 'one write to clone: a static program', 'six files, 8 at once', "Python's calls", "join's return",
         'poll on sentinel', 'alive by pread', 'exitcode by open, read, close', '[ -s exitcode ]', 'reading alive while',
         'made and started by six files', 'made and started by clone', 'terminate all, join all', 'memory for each of',
-        'mkdir, 100 directories', 'MiB of stdout kept')
+        'mkdir, 100 directories', 'MiB of stdout kept', 'a killed server followed')
 NOTHING = {'p10': 0, 'median': 0, 'p90': 0}
 STEPS = {'mkdir': 'MKDIR', 'target': 'WRITE', 'start': 'WRITE', 'join': 'WRITE', 'exitcode': 'READ', 'rmdir': 'RMDIR',
          'clone': 'WRITE'}
