@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from harness import PYTHON, TOP, claim, main
-from plain import errno_of, expect_errno, read, read_bytes, same, value, wait_until, write
+from plain import children_of, errno_of, expect_errno, read, same, value, wait_until, write
 
 # What a process leaves around it: a child, one in a session of its own, an orphan, an orphan in a session of its own.
 FAMILY = '''
@@ -136,7 +136,6 @@ def one_that_forks_all_the_time_does_not_escape(mp):
     """kill tree stops all before it kills, so that none escapes by a fork."""
     path = mp.start('p', PYTHON, ['-c', '''
 import os, time
-os.write(1, os.environb[b'PROCFS_MP_ID'])
 for _ in range(4):
     if os.fork() == 0:
         break
@@ -149,24 +148,16 @@ while True:
     time.sleep(0.001)
     if pid == 0:
         os._exit(0)
-'''], env='FORKS=all the time')
+'''])
     value(path + '/wait')
-    mine = b'PROCFS_MP_ID=' + read_bytes(path + '/stdout')
-    wait_until(lambda: bearers(mine), what='one between two forks')
+    wait_until(lambda: orphans(mp), what='one between two forks')
     write(path + '/ctl', 'kill tree')
-    wait_until(lambda: not bearers(mine), what='nobody forks any more')
+    wait_until(lambda: not orphans(mp), what='nobody forks any more')
 
 
-def bearers(entry):
-    found = []
-    for name in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            environment = open(f'/proc/{name}/environ', 'rb').read().split(b'\0')
-        except OSError:
-            continue
-        if entry in environment and b'FORKS=all the time' in environment:
-            found.append(name)
-    return found
+def orphans(mp):
+    """What is left of processes that have ended came to the keeper. Nothing is asked that a program could keep from being answered."""
+    return [pid for pid in children_of(mp.keeper) if pid not in mp.servers and runs(pid)]
 
 
 @claim

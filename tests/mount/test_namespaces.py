@@ -141,11 +141,11 @@ def keeper_of(path):
     """The process of the background that was started on that mountpoint and is nobody's server."""
     for name in filter(str.isdigit, os.listdir('/proc')):
         try:
-            words = open(f'/proc/{name}/cmdline', 'rb').read().split(b'\0')
+            is_ours = program_of(name) == os.path.realpath(BINARY)
+            words = open(f'/proc/{name}/cmdline', 'rb').read().split(b'\0') if is_ours else []
         except OSError:
             continue
-        if os.fsencode(path) in words and program_of(name) == os.path.realpath(BINARY) and any(
-                program_of(child) == program_of(name) for child in children_of(int(name))):
+        if os.fsencode(path) in words and any(program_of(child) == program_of(name) for child in children_of(int(name))):
             return int(name)
     return None
 
