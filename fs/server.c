@@ -50,14 +50,14 @@ void server_destroy(struct server *server)
 }
 
 /* An open that truncates must come as OPEN and SETATTR, or a refused write could not be told from an emptied
- * value. Replies are small: reading by splice costs more than copying. What is written by io_submit(2) or io_uring(7) waits as
- * any other: it could not be interrupted if it were asynchronous to the kernel too, not even by SIGKILL, and a dozen of them
- * would hold up every close of a file. */
+ * value. Replies are small: reading by splice costs more than copying. What is written by io_submit(2) or io_uring(7), or read
+ * ahead, waits as any other: it could not be interrupted if it were asynchronous to the kernel too, not even by SIGKILL, and a
+ * dozen of them would hold up every close of a file (max_background of the kernel's fs/fuse/dev.c). */
 static void on_init(void *userdata, struct fuse_conn_info *connection)
 {
 	struct server *server = userdata;
 	connection->want &= ~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-					FUSE_CAP_SPLICE_MOVE | FUSE_CAP_ASYNC_DIO);
+					FUSE_CAP_SPLICE_MOVE | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ASYNC_READ);
 	connection->time_gran = 1;
 	server->answered_init = true;
 }

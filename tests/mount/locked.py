@@ -73,11 +73,11 @@ def is_waiting(task):
 
 
 def write_until_held(mp, path, pid, waiting=0):
-    """One byte, until the program holds its pipe by a page that is asked for, beside so many requests that waited before: the porter may
-    hold the pipe for a moment, too, and a close would be a request."""
+    """One byte, until the program holds its pipe by a page that is asked for, beside so many requests that waited before. A close would
+    be a request, too."""
     descriptor = os.open(path + '/stdin', os.O_WRONLY)
     os.write(descriptor, b'x')
-    wait_until(lambda: is_waiting(pid) and file_in_use(pid).startswith('pipe:') and mp.pending() > waiting,
+    wait_until(lambda: file_in_use(pid).startswith('pipe:') and mp.pending() > waiting,
                what='a program that holds its input')
     os.close(descriptor)
 

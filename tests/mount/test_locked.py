@@ -9,6 +9,7 @@ from locked import (HOLDS_INPUT, porter_of, speak, start_input_holder, start_out
 from plain import Background, Stopped, append, exists, read, read_bytes, same, stat_of, value, wait_until, write
 
 HOLDERS = 6  # more than libuv's pool has threads
+READERS = 16  # more than the kernel has background requests
 
 
 def wait_until_carrying(mp, loads):
@@ -100,6 +101,28 @@ def the_keeper_is_never_held_by_a_program(mp):
     for path in held:
         write(path + '/ctl', 'join')
         same((read(path + '/stdout'), value(path + '/exitcode')), ('x', '0'))
+
+
+@claim
+def pages_that_are_asked_for_ahead_hold_up_no_close(mp):
+    """Of a file, by anybody: the kernel tells of it later, but does not wait for what others want to read."""
+    silent = [start_silent(mp, f'silent{number}') for number in range(READERS)]
+    files = [os.open(path + '/output', os.O_RDONLY) for path in silent]
+    for descriptor in files:
+        left = 5000
+        while left:
+            left -= len(os.read(descriptor, left))
+    for descriptor in files:
+        Background(os.posix_fadvise, descriptor, 0, 4096, os.POSIX_FADV_WILLNEED)
+    wait_until(lambda: mp.pending() >= READERS, what='pages that are waited for')
+    path = mp.make('other')
+    for _ in range(100):
+        read(path + '/state')
+    wait_until(lambda: mp.pending() == READERS, what='closes that were told')
+    for each in silent:
+        speak(each)
+    for descriptor in files:
+        os.close(descriptor)
 
 
 @claim
