@@ -39,10 +39,15 @@ static struct session *session_by_pid(struct manager *manager, pid_t pid)
 }
 
 /* An orphan's parent is the keeper; its environment still says which process it came from. Anyone can write an
- * environment, so it is believed only about a process of the same user. Result: 0 and *out, which may be NULL; a lack. */
+ * environment, so it is believed only about a process of the same user. A read of it waits for whoever changes that process's
+ * memory, and who maps a file of ours may wait for us: of another user than the mount's own nothing is read.
+ * Result: 0 and *out, which may be NULL; a lack. */
 static int by_environment(struct manager *manager, const struct caller *caller, struct process **out)
 {
 	uint64_t id;
+	*out = NULL;
+	if (caller->uid != manager->config.surroundings->uid)
+		return 0;
 	int error = kin_environment_number(caller->pid, "PROCFS_MP_ID", &id);
 	struct process *process = error ? NULL : manager_by_id(manager, id);
 	bool is_theirs = process && process->state == PROCESS_RUNNING && terms_user(process) == caller->uid;
@@ -70,8 +75,7 @@ static int by_group(struct manager *manager, const struct caller *caller, struct
 	return error;
 }
 
-/* A read of an environment waits for whoever changes that process's memory, and who maps a file of ours may wait for us: it is read
- * of one alone that is in no group of ours. */
+/* Who is in a group of ours is known by that, or nobody. */
 static int by_origin(struct manager *manager, const struct caller *caller, struct process **out)
 {
 	bool is_final;

@@ -102,15 +102,16 @@ def threads_that_wait(pid):
     return [task for task in tasks if is_waiting(task) and (file_in_use(task) or call_of(task)[:1] == [SYS_CLOSE])]
 
 
-def start_locked(mp):
+def start_locked(mp, as_user=lambda function: function(), python=PYTHON):
     """Once it is; it goes on when somebody opens `ask` in the mount's base for writing."""
-    start_silent(mp)
+    as_user(lambda: start_silent(mp) and None)
     for name in ('ask', 'map'):
         os.mkfifo(mp.base + '/' + name)
-    words = ['-c', 'setsid "$0" -c "$1" silent "$2" & echo $!; read -r line', PYTHON, LOCKED, mp.base + '/']
-    path = mp.start('p', 'sh', words, stdin_open='1')
+        os.chmod(mp.base + '/' + name, 0o666)
+    words = ['-c', 'setsid "$0" -c "$1" silent "$2" & echo $!; read -r line', python, LOCKED, mp.base + '/']
+    path = as_user(lambda: mp.start('p', 'sh', words, stdin_open='1'))
     pid = int(wait_until(lambda: read(path + '/stdout'), what='its number'))
-    write(path + '/ctl', 'eof\njoin')
+    as_user(lambda: write(path + '/ctl', 'eof\njoin'))
     mapping = os.open(mp.base + '/map', os.O_WRONLY)
     wait_until(lambda: mp.pending() == 1, what='a page that is waited for')
     os.close(mapping)

@@ -11,7 +11,7 @@ import stat
 import subprocess
 
 import harness
-from harness import Mount, Skip
+from harness import Mount, Skip, leave_mount_namespace
 from locked import end_locked, start_locked
 from plain import (Background, contains, errno_name, errno_of, exit_of, expect_errno, fork, in_child, read, same, value, wait_until,
                    write)
@@ -83,6 +83,30 @@ def searches_that_wait_hold_up_nobody_else(mp):
     end_locked(mp)
     for search in searches:
         search.result()
+
+
+def ask_without_groups():
+    """In a mount namespace without control groups, which only a mount that begins there lacks."""
+    leave_mount_namespace()
+    for line in reversed(open('/proc/self/mountinfo').read().splitlines()):
+        if line.split(' - ')[1].startswith('cgroup'):
+            subprocess.run(['umount', '-l', line.split()[4]], check=True)
+    harness.LIBC.prctl(harness.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    with Mount('allow_other') as mp:
+        start_locked(mp, as_alice, '/usr/bin/python3')
+        as_alice(lambda: mp.start('running', 'sleep', '1000') and None)
+        os.close(os.open(mp.base + '/ask', os.O_WRONLY))
+        wait_until(lambda: Background(os.path.isdir, mp('made')).result(), what='what it has made')
+        end_locked(mp)
+        same(os.stat(mp('made')).st_uid, ALICE)
+
+
+@claim
+def where_there_are_no_groups_another_users_orphan_is_asked_nothing():
+    """What one user's programs wait for is no other user's affair, when they ask themselves either."""
+    if not os.access('/usr/bin/python3', os.X_OK):
+        raise Skip('no python3 that everybody may run')
+    same(exit_of(fork(ask_without_groups)), 0)
 
 
 @claim
