@@ -424,7 +424,7 @@ int keeping_resume(struct manager *manager)
 	outcome_scan(manager);
 	for (session = LIST_FIRST(&manager->sessions); session; session = next) {
 		next = LIST_NEXT(session, link);
-		lineage_resume_session(manager, session);
+		session_resume(manager, session);
 	}
 	while ((process = manager_after(manager, process ? process->id : 0))) {
 		capture_resume(manager->captures, process);

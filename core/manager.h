@@ -183,9 +183,10 @@ struct session *manager_session(struct manager *manager, uint64_t key);
 void manager_hold_session(struct session *session);
 /* One of the opens of a session is closed. With the last, its daemonic processes are terminated, the others pass to the mount. */
 void manager_close_session(struct manager *manager, struct session *session);
-/* A descriptor was closed by `thread`: ends the session when its opener has no other whose path ends in `name`. In
- * doubt the session goes on: the opener's exit and the last close end it for sure. */
-void manager_check_session(struct manager *manager, struct session *session, pid_t thread, const char *name);
+/* A descriptor was closed by `thread`: ends the session when its opener has no other whose path ends in `name`, which stays the
+ * caller's until then. In doubt the session goes on: the opener's exit and the last close end it for sure.
+ * Result: 1, and the waiter is told (0) when that is known; 0: it is now. */
+int manager_check_session(struct session *session, pid_t thread, const char *name, struct waiter *waiter);
 
 /* The mount is ending: daemonic processes are terminated, the others joined; nothing starts any more.
  * on_finished follows, or comes from inside. Idempotent. */

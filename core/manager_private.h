@@ -1,7 +1,7 @@
 /*
  * What the manager's files share: manager.c (its life and the verbs), roster.c (the set), start.c, turns.c and outcome.c (launches
  * and what becomes of them), settling.c and hold.c (what the keeper is told and holds), users.c (what is kept of each), keeping.c
- * (what outlives a server), lineage.c (who is inside of whom, sessions, ends of main processes).
+ * (what outlives a server), lineage.c (who is inside of whom, ends of main processes), session.c (programs that are main processes).
  */
 #ifndef PROCFS_MP_MANAGER_PRIVATE_H
 #define PROCFS_MP_MANAGER_PRIVATE_H
@@ -62,6 +62,8 @@ struct session {
 	uv_poll_t *exit;  /* readable when the program ends: its pidfd */
 	int pid_fd;
 	struct process_list children;
+	struct session_search *search; /* whether its opener still has it; NULL: nobody asks */
+	struct waiter_list closing;    /* who asks */
 	LIST_ENTRY(session) link;
 };
 
@@ -191,13 +193,16 @@ bool turns_take(struct start *start);
 /* The launch is decided or given up: the turn is the next one's. */
 void turns_leave(struct start *start);
 
+/* session.c: of a program that holds it open. NULL: it holds none. */
+struct session *session_by_pid(struct manager *manager, pid_t pid);
+/* After a restart: a session that nobody holds any more, or whose program has ended meanwhile, ends. */
+void session_resume(struct manager *manager, struct session *session);
+
 /* lineage.c: the main process `of` (NULL: a session's list) is gone: daemonic processes of its owner (of
  * all when the mount is ending) are terminated, all pass to the mount. */
 void lineage_release(struct manager *manager, struct process_list *children, uid_t owner);
 /* The list of its main process: what manager_find_inside has found of who makes it. */
 void lineage_adopt(struct manager *manager, struct process *process, struct process *parent, struct session *session);
-/* After a restart: a session that nobody holds any more, or whose program has ended meanwhile, ends. */
-void lineage_resume_session(struct manager *manager, struct session *session);
 /* Ends the mount when nothing is left to wait for. */
 void lineage_check_finished(struct manager *manager);
 /* which: the how-manieth that ends the mount, from 1. One that the dead server has kept does nothing. */

@@ -145,16 +145,36 @@ void io_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 		undo_open(handle);
 }
 
+/* What it waits for comes about by itself, whoever waits. */
+static void on_close_woken(struct parked *parked, int outcome)
+{
+	(void)outcome;
+	fuse_reply_err(parked->request, 0);
+	free(parked);
+}
+
+/* Result: true when it waits until it is known whether its program still has the session. */
+static bool park_close(fuse_req_t request, struct handle *handle)
+{
+	struct parked *parked = malloc(sizeof *parked);
+	if (!parked)
+		return false;
+	parked_init(parked, &handle->server->parking, request, on_close_woken);
+	if (manager_check_session(handle->session, fuse_req_ctx(request)->pid, handle->row->name, &parked->waiter) &&
+	    !parked_wait(parked, -1))
+		return true;
+	free(parked);
+	return false;
+}
+
 void io_flush(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	(void)ino;
 	struct handle *handle = handle_of(request, info);
 	if (!handle)
 		return;
-	if (handle->session)
-		manager_check_session(handle->server->manager, handle->session, fuse_req_ctx(request)->pid,
-				      handle->row->name);
-	fuse_reply_err(request, 0);
+	if (!handle->session || !park_close(request, handle))
+		fuse_reply_err(request, 0);
 }
 
 void io_release(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)

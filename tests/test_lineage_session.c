@@ -65,6 +65,26 @@ static void a_session_opened_twice_lasts_until_both_are_closed(void **state)
 	assert_null(found);
 }
 
+struct closing {
+	struct waiter waiter;
+	bool known;
+};
+
+static void on_known(struct waiter *waiter, int error)
+{
+	assert_int_equal(error, 0);
+	((struct closing *)waiter)->known = true;
+}
+
+/* A descriptor was closed by that thread, and what that means is known. */
+static void check(struct world *world, struct session *session, pid_t thread, const char *path)
+{
+	struct closing closing = { .waiter.on_done = on_known };
+
+	if (manager_check_session(session, thread, path + strlen("/tmp/"), &closing.waiter))
+		AWAIT(world, closing.known);
+}
+
 static void a_session_lasts_until_its_opener_has_no_descriptor_of_it(void **state)
 {
 	struct world *world = *state;
@@ -76,20 +96,58 @@ static void a_session_lasts_until_its_opener_has_no_descriptor_of_it(void **stat
 	assert_true(first >= 0 && second >= 0);
 	assert_int_equal(manager_open_session(world->manager, &world->caller, &session), 0);
 	close(first);
-	manager_check_session(world->manager, session, getpid(), path + strlen("/tmp/"));
+	check(world, session, getpid(), path);
 	assert_null(manager_inside(world->manager, &world->caller, &found));
 	assert_ptr_equal(found, session);
 	close(second);
 	/* Another one's close says nothing of the opener. */
-	manager_check_session(world->manager, session, other, path + strlen("/tmp/"));
+	check(world, session, other, path);
 	assert_null(manager_inside(world->manager, &world->caller, &found));
 	assert_ptr_equal(found, session);
-	manager_check_session(world->manager, session, getpid(), path + strlen("/tmp/"));
+	check(world, session, getpid(), path);
 	assert_null(manager_inside(world->manager, &world->caller, &found));
 	assert_null(found);
-	manager_check_session(world->manager, session, getpid(), path + strlen("/tmp/"));
+	check(world, session, getpid(), path);
 	manager_close_session(world->manager, session);
 	unlink(path);
+}
+
+/* Of a close that comes during a search it is not known whether that has seen it. */
+static void closes_that_come_while_one_is_looked_at_are_looked_at_too(void **state)
+{
+	enum { CLOSES = 50 };
+	struct world *world = *state;
+	char path[] = "/tmp/test_lineage.XXXXXX";
+	struct closing closings[CLOSES] = {0};
+	int first = mkstemp(path);
+	struct session *session, *found;
+
+	assert_true(first >= 0);
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &session), 0);
+	for (int i = 0; i < CLOSES; i++) {
+		if (i == CLOSES - 1)
+			close(first);
+		closings[i].waiter.on_done = on_known;
+		assert_int_equal(manager_check_session(session, getpid(), path + strlen("/tmp/"), &closings[i].waiter), 1);
+	}
+	for (int i = 0; i < CLOSES; i++)
+		AWAIT(world, closings[i].known);
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_null(found);
+	manager_close_session(world->manager, session);
+	unlink(path);
+}
+
+static void a_session_that_is_gone_before_it_is_known_is_not_asked_for_again(void **state)
+{
+	struct world *world = *state;
+	struct closing closing = { .waiter.on_done = on_known };
+	struct session *session;
+
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &session), 0);
+	assert_int_equal(manager_check_session(session, getpid(), "nothing", &closing.waiter), 1);
+	manager_close_session(world->manager, session);
+	assert_true(closing.known);
 }
 
 static void inside_of_a_managed_process_its_session_does_not_count(void **state)
@@ -126,6 +184,8 @@ int main(void)
 		IN_WORLD(closing_the_session_is_its_end),
 		IN_WORLD(a_session_opened_twice_lasts_until_both_are_closed),
 		IN_WORLD(a_session_lasts_until_its_opener_has_no_descriptor_of_it),
+		IN_WORLD(closes_that_come_while_one_is_looked_at_are_looked_at_too),
+		IN_WORLD(a_session_that_is_gone_before_it_is_known_is_not_asked_for_again),
 		IN_WORLD(inside_of_a_managed_process_its_session_does_not_count),
 		IN_WORLD(who_cannot_be_identified_or_is_gone_opens_no_session),
 	};

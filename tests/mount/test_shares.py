@@ -8,8 +8,8 @@ import subprocess
 
 import harness
 from harness import Mount
-from plain import (Background, Stopped, append, contains, errno_of, exit_of, expect_errno, read, read_bytes, same, value, wait_until,
-                   write, write_all)
+from plain import (Background, Stopped, append, contains, errno_of, exit_of, expect_errno, read, read_bytes, same, stat_of, value,
+                   wait_until, write, write_all)
 from users import ALICE, as_alice, as_bob, claim, fork_as, main_for_users
 
 MANY = 200  # of each other thing, in a mount with small limits
@@ -331,6 +331,37 @@ def one_user_who_hammers_does_not_starve_another(mp):
         for pid in hammers:
             os.kill(pid, signal.SIGKILL)
         same({exit_of(pid) for pid in hammers}, {-9})
+
+
+def close_sessions(mp, descriptors, closes):
+    """Holds a session and so many other descriptors, and closes it so often, but for once; a daemonic process is still the session's."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    session, nothing = os.open(mp('session'), os.O_RDONLY), os.open('/dev/null', os.O_RDONLY)
+    for _ in range(descriptors):
+        os.dup(nothing)
+    last = os.dup(session)
+    os.close(session)
+    for _ in range(closes):
+        os.close(os.dup(last))
+    mp.start('of-session', 'sleep', '1000', daemon='1')
+    return 0
+
+
+def ticks(path):
+    """Of CPU, in user and kernel mode (proc(5))."""
+    return sum(map(int, stat_of(path)[11:13]))
+
+
+@claim
+def whether_a_session_was_closed_is_found_out_in_nobody_elses_time(mp):
+    """A program may have as many descriptors as it likes: the loop that answers all does not look through them."""
+    descriptors = min(8000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 200)
+    before = ticks(f'{mp.server}/task/{mp.server}'), ticks(mp.server)
+    same(exit_of(fork_as(ALICE, lambda: close_sessions(mp, descriptors, 100))), 0)
+    loop, all_threads = (after - once for after, once in zip((ticks(f'{mp.server}/task/{mp.server}'), ticks(mp.server)), before))
+    assert loop < all_threads / 2, f'{loop} of {all_threads} ticks in the loop'
+    write(mp('of-session', 'ctl'), 'join')
+    same(value(mp('of-session', 'exitcode')), '-15')
 
 
 main_for_users('allow_other')
