@@ -29,11 +29,13 @@ static void close_all_but(int *fds, size_t count)
 	close_range(from, ~0U, 0);
 }
 
-static _Noreturn void be_servant(const struct servant_wish *wish, int channel_fd)
+static _Noreturn void be_servant(const struct servant_wish *wish, int channel_fd, pid_t server)
 {
 	close_all_but((int[]){ wish->fds[0], wish->fds[1], channel_fd }, SERVANT_FDS + 1);
-	/* One that stands still would not see the end of its server. */
+	/* One that stands still, or waits for something else, would not see the end of its server, which may have come already. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != server)
+		_exit(0);
 	prctl(PR_SET_NAME, wish->name);
 	signal(SIGPIPE, SIG_IGN);
 	if (wish->word)
@@ -47,9 +49,9 @@ int servant_begin(const struct servant_wish *wish, struct servant *out)
 	int ends[2], error;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -errno;
-	pid_t pid = fork();
+	pid_t server = getpid(), pid = fork();
 	if (pid == 0)
-		be_servant(wish, ends[1]);
+		be_servant(wish, ends[1], server);
 	error = pid < 0 ? -errno : 0;
 	close(ends[1]);
 	if (error)
