@@ -235,7 +235,7 @@ static void add_streams(struct json *json, const struct view *view)
 		add_member(json, TO[i], process_output_to(process, i));
 	add_number(json, "output_max", (int64_t)process->configuration.output_max, true);
 	for (int i = 0; i < 2; i++)
-		add_number(json, DROPPED[i], (int64_t)capture_window(process, i).first, true);
+		add_number(json, DROPPED[i], (int64_t)capture_window(process, i).first, manager_may(process, view->caller));
 	add_boolean(json, "stdin_open", process->configuration.stdin_open);
 }
 

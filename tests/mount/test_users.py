@@ -2,6 +2,7 @@
 """Who may: whose rights a process has, who may look and write, and what stays secret. Only root can become other users."""
 import errno
 import fcntl
+import json
 import os
 import re
 import resource
@@ -116,6 +117,10 @@ def the_size_of_a_secret_is_a_part_of_it(mp):
     for file in ('env', 'stdout', 'authkey'):
         assert as_alice(lambda: os.stat(f'{path}/{file}').st_size) > 0, file
         same(as_bob(lambda: os.stat(f'{path}/{file}').st_size), 0, file)
+    path = as_alice(lambda: mp.run('cut', 'head', '-c 123457 /dev/zero', output_max='1'))
+    dropped = lambda: (json.loads(read(path + '/status.json'))['stdout_dropped'], 'dropped' in read(path + '/status'))
+    wait_until(lambda: as_alice(dropped) == [123456, True], what='a cut')
+    same(as_bob(dropped), [None, False])
 
 
 @claim
