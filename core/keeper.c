@@ -86,14 +86,17 @@ static void record_end(struct reaping *reaping, struct ptable_ref ref, const sig
 	reaping->ended[reaping->ended_count++] = ref;
 }
 
-/* A child was stopped or goes on: no end, nothing in the table. It may have gone on since: only what is told is taken from the kernel. */
+/* A child was stopped or goes on. It may have gone on since: only what the table tells is taken from the kernel. */
 static void pass_on(const struct reaping *reaping, siginfo_t *info)
 {
 	bool goes_on = info->si_code == CLD_CONTINUED;
 	struct message message = { .kind = goes_on ? MESSAGE_CONTINUED : MESSAGE_PAUSED };
 
-	if (reaping->socket_fd >= 0 && ptable_find_pid(reaping->table, info->si_pid, &message.ref))
-		message_send(reaping->socket_fd, &message);
+	if (ptable_find_pid(reaping->table, info->si_pid, &message.ref)) {
+		ptable_set_stopped(reaping->table, message.ref, !goes_on);
+		if (reaping->socket_fd >= 0)
+			message_report(reaping->socket_fd, reaping->table, &message);
+	}
 	waitid(P_PID, (id_t)info->si_pid, info, (goes_on ? WCONTINUED : WSTOPPED) | WNOHANG);
 }
 

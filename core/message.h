@@ -20,7 +20,7 @@ enum message_kind {
 	MESSAGE_STARTED, /* exec succeeded; may come after ENDED, or not at all when ENDED comes [LAUNCH, REPORT to CHANGE] */
 	MESSAGE_FAILED,  /* no exec; the entry says why [LAUNCH, REPORT to CHANGE] */
 	MESSAGE_ENDED,   /* the entry has the status (PTABLE_COMMAND: the main command's) [REAP, REPORT to CHANGE] */
-	MESSAGE_PAUSED,  /* it was stopped by a signal; may come before STARTED, and be lost when there is no room [left out] */
+	MESSAGE_PAUSED,  /* it was stopped by a signal, which the entry says too; may come before STARTED [left out] */
 	MESSAGE_CONTINUED, /* and goes on, as PAUSED [left out] */
 	MESSAGE_SIGNAL,  /* the keeper was sent `value`: SIGTERM, SIGINT or SIGHUP; the how-manieth is ref.generation, from 1
 			  * [left out: each server is told all, and keeps the last number] */

@@ -182,6 +182,23 @@ void manager_tell_end(struct manager *manager, struct process *process)
 	lineage_check_finished(manager);
 }
 
+static void tell_pause(struct manager *manager, struct process *process, bool paused)
+{
+	if (process_pause(process, paused))
+		manager_raise_now(manager, process, paused ? MANAGER_PAUSED : MANAGER_CONTINUED);
+}
+
+/* What the entry says of it now. */
+static void look_for_pause(struct manager *manager, struct process *process)
+{
+	struct ptable *table = manager->config.table;
+	bool stopped = ptable_is_stopped(table, process->launch);
+	enum ptable_state state = ptable_state(table, process->launch);
+	/* Asked afterwards: one that has ended does not go on. */
+	if (state == PTABLE_LAUNCHING || state == PTABLE_RUNNING)
+		tell_pause(manager, process, stopped);
+}
+
 /* Acts on what the entry says now, so that messages may be lost, late or doubled: the table is the truth. */
 static void take_entry(struct manager *manager, struct ptable_ref ref)
 {
@@ -192,9 +209,10 @@ static void take_entry(struct manager *manager, struct ptable_ref ref)
 	bool starting = process->state == PROCESS_STARTING;
 	if (state == PTABLE_FAILED && starting)
 		on_failed(manager, process);
-	else if (state == PTABLE_RUNNING && starting)
+	else if (state == PTABLE_RUNNING && starting) {
 		on_started(manager, process);
-	else if (state == PTABLE_ENDED && (starting || process->state == PROCESS_RUNNING))
+		look_for_pause(manager, process);
+	} else if (state == PTABLE_ENDED && (starting || process->state == PROCESS_RUNNING))
 		on_ended(manager, process);
 }
 
@@ -207,10 +225,9 @@ static void take_pause(struct manager *manager, struct ptable_ref ref, bool paus
 	    (state != PTABLE_RUNNING && state != PTABLE_LAUNCHING))
 		return;
 	on_started(manager, process);
-	if (process->state != PROCESS_RUNNING || process->paused == paused)
-		return;
-	process->paused = paused;
-	manager_raise_now(manager, process, paused ? MANAGER_PAUSED : MANAGER_CONTINUED);
+	/* The message first: between two looks it may have been paused and gone on. */
+	tell_pause(manager, process, paused);
+	look_for_pause(manager, process);
 }
 
 static void on_command_ended(struct manager *manager)
@@ -235,6 +252,9 @@ void outcome_scan(struct manager *manager)
 		if (process->launch.generation)
 			take_entry(manager, process->launch);
 	}
+	for (int i = 0; i < PID_LISTS; i++)
+		LIST_FOREACH(process, &manager->pids[i], by_pid)
+			look_for_pause(manager, process);
 }
 
 /* CHANGE: whichever message it was, what the entry says now counts. */

@@ -170,6 +170,15 @@ bool process_succeed_start(struct process *process, pid_t pid, struct timespec w
 	return true;
 }
 
+bool process_pause(struct process *process, bool paused)
+{
+	if (process->state != PROCESS_RUNNING || process->paused == paused)
+		return false;
+	process_touch(process);
+	process->paused = paused;
+	return true;
+}
+
 bool process_end(struct process *process, int status, struct timespec when)
 {
 	if (process->state != PROCESS_RUNNING)

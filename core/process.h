@@ -107,7 +107,7 @@ struct process {
 	enum process_state state : 8;
 	bool daemonic;
 	bool rerun; /* STARTING: not for the first time */
-	bool paused; /* RUNNING: by the keeper's word, for whoever is told of changes */
+	bool paused; /* RUNNING: what whoever is told of changes was told last */
 	bool has_usage;
 	bool stop_wanted; /* it was told to end: no run follows */
 	bool is_changed; /* since it was last kept */
@@ -186,6 +186,8 @@ bool process_is_running(const struct process *process);
 bool process_begin_start(struct process *process);
 bool process_fail_start(struct process *process);
 bool process_succeed_start(struct process *process, pid_t pid, struct timespec when);
+/* RUNNING: from going on to being paused, and back. */
+bool process_pause(struct process *process, bool paused);
 bool process_end(struct process *process, int status, struct timespec when);
 /* From ENDED to BETWEEN, and back with the end that it had. */
 bool process_await_run(struct process *process);

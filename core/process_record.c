@@ -130,6 +130,7 @@ enum flag {
 	HAS_RUN = 1 << 5, /* what a process that was never started has none of */
 	HAS_USAGE = 1 << 6,
 	HAS_WRITTEN = 1 << 7,
+	IS_PAUSED = 1 << 8,
 };
 
 static bool has_run(const struct process *process, const struct process_ties *ties)
@@ -232,6 +233,7 @@ static unsigned flags_of(const struct process *process, const struct process_tie
 	flags |= process->daemonic ? IS_DAEMONIC : 0;
 	flags |= process->rerun ? IS_RERUN : 0;
 	flags |= process->stop_wanted ? IS_STOP_WANTED : 0;
+	flags |= process->paused ? IS_PAUSED : 0;
 	flags |= ties->has_input ? HAS_INPUT : 0;
 	flags |= ties->input.ending ? HAS_INPUT_ENDING : 0;
 	flags |= process->has_usage ? HAS_USAGE : 0;
@@ -279,6 +281,7 @@ static int take_rest(struct process *process, struct process_ties *ties, struct 
 	process->daemonic = flags & IS_DAEMONIC;
 	process->rerun = flags & IS_RERUN;
 	process->stop_wanted = flags & IS_STOP_WANTED;
+	process->paused = flags & IS_PAUSED;
 	*ties = (struct process_ties){ .has_input = flags & HAS_INPUT, .input.ending = flags & HAS_INPUT_ENDING };
 	uint64_t state = record_number(from);
 	if (state > PROCESS_BETWEEN)

@@ -168,6 +168,7 @@ int ptable_claim(struct ptable *table, uint64_t id, uint32_t run, struct ptable_
 	entry->id = id;
 	entry->error = 0;
 	entry->step = 0;
+	atomic_store(&entry->stopped, false);
 	entry->status = 0;
 	entry->candidate = 0;
 	entry->started = (struct timespec){ .tv_sec = 0 };
@@ -238,6 +239,19 @@ void ptable_unbind_pid(struct ptable *table, pid_t pid)
 {
 	if (pid > 0 && pid < PTABLE_PIDS)
 		atomic_store(&table->index_by_pid[pid], 0);
+}
+
+void ptable_set_stopped(struct ptable *table, struct ptable_ref ref, bool stopped)
+{
+	atomic_store(&ptable_at(table, ref.index)->stopped, stopped);
+}
+
+bool ptable_is_stopped(struct ptable *table, struct ptable_ref ref)
+{
+	bool stopped = atomic_load(&ptable_at(table, ref.index)->stopped);
+	enum ptable_state state = ptable_state(table, ref); /* afterwards, as in ptable_pid() */
+
+	return stopped && (state == PTABLE_LAUNCHING || state == PTABLE_RUNNING);
 }
 
 int ptable_signal(struct ptable *table, struct ptable_ref ref, int signal_number)

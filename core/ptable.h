@@ -53,7 +53,8 @@ struct ptable_entry {
 	uint32_t run;        /* which run of that process */
 	uint64_t id;         /* the managed process */
 	int32_t error;       /* FAILED: errno, 0 when the child was killed before exec */
-	int32_t step;        /* FAILED: enum launch_step */
+	int16_t step;        /* FAILED: enum launch_step */
+	atomic_bool stopped; /* RUNNING: by a signal, as the keeper has heard last; also before a launcher says RUNNING */
 	int32_t status;      /* ENDED: as waitpid(2) gives it */
 	int32_t candidate;   /* FAILED at exec: which candidate the error is about */
 	struct timespec started; /* CLOCK_REALTIME, when exec was begun; set by the child: no end can come before it */
@@ -130,6 +131,11 @@ void ptable_bind_pid(struct ptable *table, pid_t pid, uint32_t index);
 bool ptable_find_pid(struct ptable *table, pid_t pid, struct ptable_ref *out);
 /* Keeper: forgets the pid; before the reaping call, since it may be reused at once. */
 void ptable_unbind_pid(struct ptable *table, pid_t pid);
+
+/* Keeper: a child that is not reaped was stopped by a signal, or goes on. */
+void ptable_set_stopped(struct ptable *table, struct ptable_ref ref, bool stopped);
+/* What was said last of a launch that is LAUNCHING or RUNNING; false of any other. */
+bool ptable_is_stopped(struct ptable *table, struct ptable_ref ref);
 
 /* Sends a signal to the process of that launch; race-free against reuse of its pid, because
  * the keeper marks an entry final before it reaps (pidfd_open(2) before the state is read).

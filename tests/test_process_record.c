@@ -129,7 +129,7 @@ static void the_bytes_are_those_of_this_version(void **state)
 	struct process *process = some_process();
 	struct text rest = {0}, words = {0};
 	pack_both(process, &TIES, &rest, &words);
-	assert_int_equal(layout.version, 5);
+	assert_int_equal(layout.version, 6);
 	assert_int_equal(hash_of(&rest), UINT64_C(0xe99c36a62e2c5210));
 	assert_int_equal(hash_of(&words), UINT64_C(0x1013356e4e3c5f52));
 	text_finish(&rest);
@@ -151,6 +151,25 @@ static void why_the_last_start_failed_comes_back(void **state)
 	text_finish(&rest);
 	process_destroy(process);
 	process_destroy(other);
+}
+
+static void that_it_was_paused_comes_back(void **state)
+{
+	(void)state;
+	for (int paused = 0; paused <= 1; paused++) {
+		struct process *process = process_create("x", "1"), *other;
+		struct text rest = {0};
+		struct process_ties ties;
+		process->state = PROCESS_RUNNING;
+		assert_int_equal(process_pause(process, paused), paused);
+		process_pack(process, &(struct process_ties){ .parent = 0 }, &rest);
+		struct record_reader from = read_all(&rest);
+		assert_int_equal(process_unpack(77, &from, &other, &ties), 0);
+		assert_int_equal(other->paused, paused);
+		text_finish(&rest);
+		process_destroy(process);
+		process_destroy(other);
+	}
 }
 
 static void a_new_process_takes_few_bytes(void **state)
@@ -214,6 +233,7 @@ int main(void)
 		cmocka_unit_test(everything_comes_back),
 		cmocka_unit_test(the_bytes_are_those_of_this_version),
 		cmocka_unit_test(why_the_last_start_failed_comes_back),
+		cmocka_unit_test(that_it_was_paused_comes_back),
 		cmocka_unit_test(a_new_process_takes_few_bytes),
 		cmocka_unit_test(bytes_that_end_anywhere_are_refused),
 		cmocka_unit_test(a_name_that_no_directory_can_have_is_refused),

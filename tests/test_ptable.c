@@ -37,6 +37,7 @@ static void claim_gives_an_entry_with_nothing_of_the_launch_before(void **state)
 	entry->pid = 17;
 	entry->error = EACCES;
 	entry->step = LAUNCH_STEP_EXEC;
+	ptable_set_stopped(table, first, true);
 	entry->status = 9;
 	entry->candidate = 2;
 	entry->started.tv_sec = 5;
@@ -49,6 +50,28 @@ static void claim_gives_an_entry_with_nothing_of_the_launch_before(void **state)
 	assert_int_equal(entry->run, 7);
 	assert_int_equal(entry->error | entry->step | entry->status | entry->candidate, 0);
 	assert_int_equal(entry->started.tv_sec, 0);
+	assert_true(ptable_step(table, second, PTABLE_CLAIMED, PTABLE_RUNNING));
+	assert_false(ptable_is_stopped(table, second));
+}
+
+static void what_was_stopped_is_known_of_a_launch_that_has_not_ended(void **state)
+{
+	struct ptable *table = *state;
+	struct ptable_ref old = claim(table), ref;
+
+	finish(table, old);
+	ref = claim(table);
+	assert_true(ptable_step(table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING));
+	ptable_set_stopped(table, ref, true);
+	assert_true(ptable_is_stopped(table, ref));
+	assert_false(ptable_is_stopped(table, old));
+	assert_true(ptable_step(table, ref, PTABLE_LAUNCHING, PTABLE_RUNNING));
+	assert_true(ptable_is_stopped(table, ref));
+	ptable_set_stopped(table, ref, false);
+	assert_false(ptable_is_stopped(table, ref));
+	ptable_set_stopped(table, ref, true);
+	assert_true(ptable_step(table, ref, PTABLE_RUNNING, PTABLE_ENDED));
+	assert_false(ptable_is_stopped(table, ref));
 }
 
 static void every_claim_has_a_generation_of_its_own(void **state)
@@ -366,6 +389,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(claim_gives_an_entry_with_nothing_of_the_launch_before),
+		TEST(what_was_stopped_is_known_of_a_launch_that_has_not_ended),
 		TEST(every_claim_has_a_generation_of_its_own),
 		TEST(a_ref_of_an_older_generation_can_do_nothing),
 		TEST(the_commands_entry_is_never_claimed_not_even_after_its_release),

@@ -38,6 +38,7 @@ struct world {
 	unsigned finished;
 	unsigned signals; /* that were told */
 	int finished_error;
+	char changes[64]; /* the first that were told, a letter each: world_on_event() */
 	struct refusal why;
 	struct caller caller; /* this program, which runs inside of nothing */
 	pid_t children[WORLD_CHILDREN];
@@ -101,6 +102,22 @@ static inline void world_on_finished(void *context, int error)
 	world->finished_error = error;
 }
 
+static inline void world_on_event(void *context, const struct process *process, enum manager_event event,
+				  struct timespec when)
+{
+	static const char letters[] = {
+		[MANAGER_CREATED] = 'c', [MANAGER_STARTED] = 's', [MANAGER_EXITED] = 'e', [MANAGER_REMOVED] = 'r',
+		[MANAGER_RESET] = 'i', [MANAGER_PAUSED] = 'p', [MANAGER_CONTINUED] = 'g', [MANAGER_GAVE_UP] = 'u',
+	};
+	struct world *world = context;
+	size_t count = strlen(world->changes);
+
+	(void)process;
+	(void)when;
+	if (count < sizeof(world->changes) - 1)
+		world->changes[count] = letters[event];
+}
+
 /* The first loop of a program opens descriptors that stay. */
 static inline int world_begin_loop(struct world *world)
 {
@@ -121,6 +138,7 @@ static inline int world_begin_manager(struct world *world, int socket_fd, bool h
 		.surroundings = &world->surroundings,
 		.has_command = has_command,
 		.on_finished = world_on_finished,
+		.on_event = world_on_event,
 		.context = world,
 	};
 

@@ -12,7 +12,8 @@ import tempfile
 import time
 
 from harness import DEADLINE, SLOWNESS, Mount, claim, main
-from plain import (Background, contains, errno_of, exit_of, fork, in_child, is_kind, permissions, read, same, wait_until, write)
+from plain import (Background, Stopped, contains, errno_of, exit_of, fork, in_child, is_kind, permissions, read, same, stat_of,
+                   wait_until, write)
 
 LINE = re.compile(rb'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (\S+) (created|started|exited -?\d+|removed|reset|paused|continued)\n')
 GAP = re.compile(rb'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z gap (\d+) events lost\n')
@@ -91,6 +92,54 @@ def a_pause_and_its_end_are_told_whoever_sent_the_signal(mp):
     write(path + '/ctl', 'signal CONT\njoin')
     wait_until(lambda: seen.extend(changes(drain(descriptor))) or ('q', 'exited 3') in seen)
     os.close(descriptor)
+
+
+def signal_and_wait(pid, number):
+    """Until the kernel has done it."""
+    os.kill(pid, number)
+    wait_until(lambda: (stat_of(pid)[:1] == [b'T']) == (number == signal.SIGSTOP), what='a stop, or its end')
+
+
+@claim
+def a_pause_is_told_once_whenever_the_server_is_killed(mp):
+    """paused and continued: a line for each change, none lost or doubled by a kill of the server."""
+    descriptor, seen = from_now(mp), []
+    path = mp.start('p', 'sleep', '1000')
+    pid = int(read(path + '/pid'))
+    follow(descriptor, seen, ('p', 'created'), ('p', 'started'))
+    for number, what in ((signal.SIGSTOP, 'paused'), (signal.SIGCONT, 'continued')) * 2:
+        signal_and_wait(pid, number)
+        follow(descriptor, seen, ('p', what))
+        mp.kill_server()
+    with Stopped(mp.server):  # it hears of nothing
+        signal_and_wait(pid, signal.SIGSTOP)
+        mp.kill_server()
+    follow(descriptor, seen, ('p', 'paused'))
+    mp.kill_server()
+    signal_and_wait(pid, signal.SIGCONT)
+    follow(descriptor, seen, ('p', 'continued'))
+    write(path + '/ctl', 'kill\njoin')
+    follow(descriptor, seen, ('p', 'exited -9'))
+    os.close(descriptor)
+
+
+@claim
+def pauses_of_more_than_the_keeper_can_tell_at_once_are_all_told():
+    """paused and continued: a line for each change, also when the server had no time for them."""
+    with Mount() as mp:
+        names = {f'p{number}' for number in range(600)}
+        for name in names:
+            mp.start(name, 'sleep', '1000')
+        pids = [int(read(mp(name, 'pid'))) for name in names]
+        descriptor, seen = from_now(mp), []
+        for number, what in ((signal.SIGSTOP, 'paused'), (signal.SIGCONT, 'continued')):
+            with Stopped(mp.server):
+                for pid in pids:
+                    signal_and_wait(pid, number)
+            wait_until(lambda: seen.extend(changes(drain(descriptor))) or len(seen) >= len(names), what=what)
+            same((len(seen), set(seen)), (len(names), {(name, what) for name in names}))
+            seen.clear()
+        os.close(descriptor)
 
 
 @claim

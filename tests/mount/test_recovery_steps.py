@@ -85,6 +85,34 @@ def who_follows_output_that_is_cut_reads_no_holes(mp):
         same(read(path + '/stdout'), 'b' * (128 << 10))
 
 
+def next_line(descriptor):
+    line = b''
+    while not line.endswith(b'\n'):
+        line += os.read(descriptor, 1)
+    return line.decode().split(' ', 1)[1]
+
+
+@claim
+def a_pause_and_its_end_are_told_once(mp):
+    """events: a line for each change, none lost or doubled."""
+    def begin():
+        name = fresh()
+        path = mp.start(name, 'sleep', '1000')
+        descriptor = os.open(mp('events'), os.O_RDONLY)
+        os.lseek(descriptor, 0, os.SEEK_END)
+        return name, int(value(path + '/pid')), descriptor
+
+    def pause(subject):
+        name, pid, descriptor = subject
+        for number, what in (signal.SIGSTOP, 'paused'), (signal.SIGCONT, 'continued'):
+            os.kill(pid, number)
+            same(next_line(descriptor), f'{name} {what}\n')
+    for name, _, descriptor in killed_at_each_step(mp, begin, pause):
+        write(mp(name, 'ctl'), 'kill\njoin')
+        same(next_line(descriptor), f'{name} exited -9\n')
+        os.close(descriptor)
+
+
 @claim(timeout=120)
 def what_ended_while_there_was_no_server_has_run_once_and_ended(mp):
     """No start runs twice and no end is forgotten, also when the server that finds it is killed before it is ready."""
