@@ -75,10 +75,12 @@ static int wait_status(const siginfo_t *info)
 static void record_end(struct reaping *reaping, struct ptable_ref ref, const siginfo_t *info, const struct rusage *usage)
 {
 	struct ptable_end *end = ptable_end_at(reaping->table, ref.index);
+	struct timespec now = now_plus(0);
 
 	ptable_at(reaping->table, ref.index)->status = wait_status(info);
 	usage_of_rusage(usage, &end->usage);
 	clock_gettime(CLOCK_REALTIME, &end->ended);
+	end->ended_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	/* Its launcher may not have come to say RUNNING yet, or do so between these two. */
 	if (!ptable_step(reaping->table, ref, PTABLE_LAUNCHING, PTABLE_ENDED))
 		ptable_step(reaping->table, ref, PTABLE_RUNNING, PTABLE_ENDED);

@@ -16,6 +16,7 @@ struct stopping {
 	struct process *process;
 	struct stop_plan plan;
 	uv_timer_t *timer; /* until it is too long, then until SIGKILL; NULL: none */
+	uint64_t due;      /* of the timer: the loop's clock, which is CLOCK_MONOTONIC and the same in another process */
 	bool kills;        /* what the timer is for */
 	bool timed_out;
 };
@@ -78,9 +79,11 @@ static int set_timer(struct stopping *stopping, double seconds, uv_timer_cb on_t
 	timer->data = stopping;
 	uv_update_time(loop);
 	/* Rounded up: nobody is stopped too early. */
-	uv_timer_start(timer, on_time, (uint64_t)(seconds * 1000 + 0.999999), 0);
+	uint64_t milliseconds = (uint64_t)(seconds * 1000 + 0.999999);
+	uv_timer_start(timer, on_time, milliseconds, 0);
 	drop_timer(stopping);
 	stopping->timer = timer;
+	stopping->due = uv_now(loop) + milliseconds;
 	return 0;
 }
 
@@ -123,14 +126,24 @@ int manager_stop(struct manager *manager, struct process *process, struct refusa
 	return error;
 }
 
+/* It may have ended in time, and the keeper's word of it still be on its way; or a server that died may have stopped it when the
+ * limit was due, and not have kept that. */
+static bool ran_too_long(const struct stopping *stopping)
+{
+	struct ptable *table = stopping->manager->config.table;
+	struct ptable_ref launch = stopping->process->launch;
+	enum ptable_state state = ptable_state(table, launch);
+	if (state != PTABLE_ENDED)
+		return state == PTABLE_RUNNING;
+	return ptable_end_at(table, launch.index)->ended_ms >= stopping->due;
+}
+
 static void on_limit(uv_timer_t *timer)
 {
 	struct stopping *stopping = timer->data;
 	struct manager *manager = stopping->manager;
+	stopping->timed_out = ran_too_long(stopping);
 	drop_timer(stopping);
-	process_touch(stopping->process);
-	/* It may have ended in time, and the keeper's word of it still be on its way. */
-	stopping->timed_out = ptable_state(manager->config.table, stopping->process->launch) == PTABLE_RUNNING;
 	/* Another run may follow, unlike after the verb. */
 	if (stopping->plan.patience == 0)
 		manager_signal(manager, stopping->process, SIGKILL, NULL);
@@ -152,8 +165,13 @@ void stopping_on_started(struct manager *manager, struct process *process)
 
 void stopping_on_over(struct process *process)
 {
-	if (process->stopping)
-		drop_timer(process->stopping);
+	struct stopping *stopping = process->stopping;
+	if (!stopping)
+		return;
+	bool is_limit = stopping->timer && !stopping->kills;
+	if (is_limit && process->state == PROCESS_ENDED)
+		stopping->timed_out = ran_too_long(stopping);
+	drop_timer(stopping);
 }
 
 void stopping_destroy(struct stopping *stopping)
@@ -193,9 +211,7 @@ void stopping_pack(const struct process *process, struct text *out)
 	put_seconds(out, stopping->plan.limit);
 	record_put_number(out, stopping->timed_out);
 	record_put_number(out, stopping->kills);
-	/* The loop's clock is CLOCK_MONOTONIC: it means the same in another process. */
-	uint64_t now = stopping->timer ? uv_now(stopping->manager->config.loop) : 0;
-	record_put_number(out, stopping->timer ? now + uv_timer_get_due_in(stopping->timer) + 1 : 0);
+	record_put_number(out, stopping->timer ? stopping->due + 1 : 0);
 }
 
 int stopping_unpack(struct manager *manager, struct process *process, struct record_reader *from)
@@ -217,6 +233,8 @@ int stopping_unpack(struct manager *manager, struct process *process, struct rec
 		return 0;
 	double left = due - 1 > now ? (double)(due - 1 - now) / 1000 : 0;
 	error = set_timer(stopping, left, kills ? on_patience_over : on_limit);
+	if (!error)
+		stopping->due = due - 1;
 	stopping->kills = kills;
 	return error;
 }

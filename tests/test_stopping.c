@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include "core/manager_private.h"
+#include "core/record.h"
 #include "core/signals.h"
 #include "core/stopping.h"
 
@@ -149,6 +151,59 @@ static void one_that_ended_before_its_end_was_told_is_not_known_for_it(void **st
 	AWAIT(world, process->state == PROCESS_ENDED);
 }
 
+/* What a server that died has kept of a limit that was due at that millisecond. */
+static void take_limit(struct world *world, struct process *process, uint64_t due)
+{
+	const double patience = 1000, limit = 1;
+	struct text text = { 0 };
+	struct record_reader from;
+
+	record_put_number(&text, true);
+	record_put_number(&text, SIGTERM);
+	record_put_bytes(&text, &patience, sizeof(patience));
+	record_put_bytes(&text, &limit, sizeof(limit));
+	record_put_number(&text, false);
+	record_put_number(&text, false);
+	record_put_number(&text, due + 1);
+	from = (struct record_reader){ text.data, text.data + text.size, false };
+	assert_int_equal(stopping_unpack(world->manager, process, &from), 0);
+	assert_ptr_equal(from.at, from.end);
+	text_finish(&text);
+}
+
+static void assert_same_kept(const struct process *one, const struct process *other)
+{
+	struct text first = { 0 }, second = { 0 };
+
+	stopping_pack(one, &first);
+	stopping_pack(other, &second);
+	assert_int_equal(first.size, second.size);
+	assert_memory_equal(first.data, second.data, first.size);
+	text_finish(&first);
+	text_finish(&second);
+}
+
+static void one_whose_limit_was_due_before_its_end_is_known_for_it_whichever_server_hears_of_that(void **state)
+{
+	enum { DUE = 5 };
+	struct world *world = *state;
+
+	for (uint64_t ended_ms = DUE - 1; ended_ms <= DUE + 1; ended_ms++) {
+		struct process *process = world_make(world, NULL), *again = world_make(world, NULL);
+
+		world_run(world, process);
+		take_limit(world, process, DUE);
+		take_limit(world, again, DUE);
+		assert_same_kept(process, again);
+		stopping_on_over(again);
+		ptable_end_at(world->table, process->launch.index)->ended_ms = ended_ms;
+		world_enter_ended(world, process->launch, SIGTERM);
+		outcome_scan(world->manager); /* as a new server does, before any timer */
+		assert_int_equal(process->state, PROCESS_ENDED);
+		assert_int_equal(stopping_is_timed_out(process), ended_ms >= DUE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +216,7 @@ int main(void)
 		IN_WORLD(without_patience_it_is_killed_at_once),
 		IN_WORLD(one_that_runs_too_long_is_stopped_and_known_for_it),
 		IN_WORLD(one_that_ended_before_its_end_was_told_is_not_known_for_it),
+		IN_WORLD(one_whose_limit_was_due_before_its_end_is_known_for_it_whichever_server_hears_of_that),
 	};
 
 	return cmocka_run_group_tests_name("stopping", tests, NULL, NULL);

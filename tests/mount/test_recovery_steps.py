@@ -6,7 +6,7 @@ import signal
 
 from harness import Mount, claim, main
 from meanwhile import touch
-from plain import Background, Stopped, append, children_of, read, same, value, wait_until, write
+from plain import Background, Stopped, append, children_of, contains, read, same, value, wait_until, write
 from steps import killed_at_each_step, successors_killed_at_each_step
 
 NUMBERS = itertools.count()
@@ -111,6 +111,16 @@ def a_pause_and_its_end_are_told_once(mp):
         write(mp(name, 'ctl'), 'kill\njoin')
         same(next_line(descriptor), f'{name} exited -9\n')
         os.close(descriptor)
+
+
+@claim
+def one_that_was_stopped_for_running_too_long_is_known_for_it(mp):
+    """timeout: one that runs longer is stopped, and status has a line timed_out: 1 from then on."""
+    def run(path):
+        write(path + '/ctl', 'start')
+        same(value(path + '/wait'), '-15')
+    for path in killed_at_each_step(mp, lambda: mp.make(fresh(), 'sleep', '1000', timeout='0.02'), run):
+        contains(read(path + '/status'), 'timed_out: 1')
 
 
 @claim(timeout=120)
