@@ -39,7 +39,9 @@ static int compose(struct handle *handle, struct target *target, const struct wr
 		text_append(out, handle->draft.data, handle->draft.size);
 	else if (offset > 0)
 		error = handle->row->show(&target->view, out);
-	if (offset > 0 && (size_t)offset != out->size)
+	if (!error)
+		error = text_status(out);
+	if (!error && offset > 0 && (size_t)offset != out->size)
 		return refuse(&target->why, EINVAL, "%s is written from its beginning or at its end, not at offset %lld",
 			      handle->row->name, (long long)offset);
 	text_append(out, written->bytes, written->size);

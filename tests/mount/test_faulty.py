@@ -154,6 +154,31 @@ def an_allocation_that_fails_is_enomem_or_nothing_and_changes_nothing():
         faults.arm(0)
 
 
+@claim
+def a_write_that_goes_on_with_a_value_is_enomem_and_nothing_else():
+    """Without memory a call is ENOMEM or succeeds, also one at the end of what was written before."""
+    faults = Faults()
+    pieces = b'a' * 1500, b'b' * 1500
+    with faulty_mount(faults) as mp:
+        path = mp.make('p')
+
+        def write_both(number, count):
+            descriptor = os.open(path + '/target', os.O_WRONLY | os.O_TRUNC)
+            os.write(descriptor, pieces[0])
+            faults.arm(mp.server, number, count)
+            persist(os.pwrite, descriptor, pieces[1], len(pieces[0]))
+            seen = faults.seen()
+            faults.arm(0)
+            os.close(descriptor)
+            same(value(path + '/target'), (pieces[0] + pieces[1]).decode())
+            return seen
+        seen = write_both(0, 0)
+        if not seen:
+            raise Skip('this is not tests/faulty, whose memory can run out')
+        for number in range(seen + 3):
+            write_both(number, 1)
+
+
 @claim(timeout=500)
 def memory_that_is_gone_for_long_is_survived():
     """While there is no memory at all every call is ENOMEM or succeeds, and after that all is as it was."""
