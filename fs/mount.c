@@ -26,6 +26,8 @@ struct mounted {
 	dev_t device;      /* of the topmost; 0: nothing is mounted there */
 	bool is_procfs_mp; /* the topmost */
 	bool has_device;   /* the asked device is among them */
+	bool has_owner;    /* the topmost is of FUSE */
+	uid_t owner;       /* and whose it is */
 };
 
 /* Blanks, newlines and backslashes come as \ooo (proc(5)). */
@@ -61,6 +63,11 @@ static void mounted_line(struct mounted *out, char *line, const char *path, dev_
 	out->is_procfs_mp = strncmp(type, type_name, sizeof type_name - 1) == 0
 		&& type[sizeof type_name - 1] == ' ';
 	out->has_device |= out->device == device;
+	/* Before it come words of the kernel's own only. */
+	const char *options = type + strcspn(type, " ");
+	options += strspn(options, " ");
+	const char *owner = strstr(options + strcspn(options, " "), ",user_id=");
+	out->has_owner = owner && sscanf(owner, ",user_id=%u", &out->owner) == 1;
 }
 
 /* The lines come in the order of mounting, so that the last of a path is the topmost. */
@@ -223,6 +230,14 @@ static int check_fusermount(const struct options *options)
 	log_error("fusermount3 is missing, without which %s; it is in the package fuse3",
 		geteuid() == 0 ? "there is no auto_unmount" : "an ordinary user can't mount");
 	return -ENOENT;
+}
+
+int mount_owner(const char *path, uid_t *out)
+{
+	struct mounted mounted;
+	mounted_at(&mounted, path, 0);
+	*out = mounted.owner;
+	return mounted.has_owner ? 0 : -EINVAL;
 }
 
 int mount_choose(struct mount *mount, const struct options *options)

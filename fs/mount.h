@@ -28,6 +28,10 @@ struct mount {
  * Result: 0; -errno and a message. mount_close is due in both cases. */
 int mount_choose(struct mount *mount, const struct options *options);
 
+/* Whose the topmost mount at a path is, as mountinfo has it, without asking the mount. Result: 0 and *out; -EINVAL when it is none
+ * of FUSE. */
+int mount_owner(const char *path, uid_t *out);
+
 /* Mounts it; the session's descriptor, which whoever answers needs, is close-on-exec.
  * Result: 0; -EIO and a message. */
 int mount_open(struct mount *mount, const struct options *options);

@@ -21,7 +21,7 @@
 #include "fs/server.h"
 
 /* argv: the program, the word, the number of the handover's descriptor, and the mountpoint for who reads ps(1). */
-enum { SERVING_WORD = 1, SERVING_NUMBER, SERVING_ARGUMENTS = 4 };
+enum { SERVING_WORD = 1, SERVING_NUMBER, SERVING_MOUNTPOINT, SERVING_ARGUMENTS };
 static const char serving_word[] = "--serve";
 
 /* A descriptor that is duplicated to its own number loses close-on-exec in the child alone (posix_spawn(3)). */
@@ -86,6 +86,17 @@ close_handover:
 bool serving_is_meant(int argc, char *const *argv)
 {
 	return argc == SERVING_ARGUMENTS && strcmp(argv[SERVING_WORD], serving_word) == 0;
+}
+
+bool serving_is_for(const char *words, size_t size, const char *mountpoint)
+{
+	const char *found[SERVING_ARGUMENTS];
+	size_t count = 0;
+
+	for (size_t at = 0; at < size && count < SERVING_ARGUMENTS; at += strlen(words + at) + 1)
+		found[count++] = words + at;
+	return count == SERVING_ARGUMENTS && strcmp(found[SERVING_WORD], serving_word) == 0 &&
+	       strcmp(found[SERVING_MOUNTPOINT], mountpoint) == 0;
 }
 
 /* Nothing of ours is for what we may run, such as fusermount3. */
@@ -226,7 +237,7 @@ int serving_main(char *const *argv)
 	close(fd);
 	if (*handover.badness)
 		badness_set(handover.badness);
-	prctl(PR_SET_NAME, "procfs-mp-srv");
+	prctl(PR_SET_NAME, SERVING_NAME);
 	if (handover.in_background)
 		log_leave_terminal();
 	error = begin_servants(&handover, argv[SERVING_WORD], &servants);

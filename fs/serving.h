@@ -10,10 +10,15 @@
 #ifndef PROCFS_MP_SERVING_H
 #define PROCFS_MP_SERVING_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "core/holdings.h"
 #include "fs/handover.h"
+
+/* Of its main thread (proc(5), comm). */
+#define SERVING_NAME "procfs-mp-srv"
 
 /* Keeper: executes `program` as a server, which inherits the handover's descriptors, all that is held, and the three
  * standard ones.
@@ -23,6 +28,9 @@ int serving_spawn(const char *program, const struct handover *handover, struct h
 
 /* Whether this process was executed by serving_spawn(): the rest is serving_main(). */
 bool serving_is_meant(int argc, char *const *argv);
+
+/* Whether these words of a process, each ended by a NUL, are those of a server for that mountpoint. */
+bool serving_is_for(const char *words, size_t size, const char *mountpoint);
 
 /* The life of the server's process. Result: its exit status; a message when it can't begin. */
 int serving_main(char *const *argv);

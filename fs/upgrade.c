@@ -6,36 +6,46 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/keeper_of.h"
 #include "fs/log.h"
 
 enum {
 	UPGRADE_SECONDS = 10,
+	UPGRADE_LOOK_SECONDS = 2, /* in which a server that does not stand still tells who it is */
 	UPGRADE_TICK_MS = 10,
 	PATH_ROOM = 4096,
 };
 
-/* What the file `version` of a mount tells. */
-struct processes {
-	int keeper;
-	int server;
+static const struct timespec tick = {0, UPGRADE_TICK_MS * 1000000};
+
+/* What is looked for by a process of its own, since a read that nobody answers could be left by death alone. */
+struct search {
+	int (*find)(const struct search *search, struct mount_processes *out); /* may wait for ever; result: 0, or -errno */
+	const char *mountpoint;
+	pid_t before; /* the server that is to be followed */
 };
 
-/* Result: 0 and *out, or -errno; -EINVAL for a file that is none of ours. */
-static int read_processes(const char *mountpoint, struct processes *out)
+struct found {
+	int error;
+	struct mount_processes processes;
+};
+
+/* What the file `version` tells. Result: 0 and *out, or -errno; -EINVAL for a file that is none of ours. */
+static int find_by_version(const struct search *search, struct mount_processes *out)
 {
 	char path[PATH_ROOM], text[512];
 
-	if (snprintf(path, sizeof path, "%s/version", mountpoint) >= (int)sizeof path)
+	if (snprintf(path, sizeof path, "%s/version", search->mountpoint) >= (int)sizeof path)
 		return -ENAMETOOLONG;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -49,6 +59,57 @@ static int read_processes(const char *mountpoint, struct processes *out)
 	bool known = strncmp(text, "procfs-mp ", 10) == 0 &&
 		sscanf(text, "%*[^\n] keeper %d server %d", &out->keeper, &out->server) == 2;
 	return known && out->keeper > 0 && out->server > 0 ? 0 : -EINVAL;
+}
+
+static int find_by_proc(const struct search *search, struct mount_processes *out)
+{
+	return keeper_of(search->mountpoint, out);
+}
+
+static int find_change(const struct search *search, struct mount_processes *out)
+{
+	while (find_by_version(search, out) || out->server == search->before)
+		nanosleep(&tick, NULL);
+	return 0;
+}
+
+static _Noreturn void search_apart(const struct search *search, pid_t parent, int out_fd)
+{
+	struct found found = {0};
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		_exit(EXIT_FAILURE);
+	found.error = search->find(search, &found.processes);
+	_exit(write(out_fd, &found, sizeof found) != sizeof found);
+}
+
+/* Result: 0 and *out, or -errno; -ETIMEDOUT when nothing was found in time. */
+static int search_for(const struct search *search, int seconds, struct mount_processes *out)
+{
+	struct found found = { .error = -ETIMEDOUT };
+	pid_t parent = getpid();
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0)
+		found.error = -errno;
+	if (pid == 0)
+		search_apart(search, parent, ends[1]);
+	close(ends[1]);
+	struct pollfd readable = { .fd = ends[0], .events = POLLIN };
+	if (pid > 0 && poll(&readable, 1, seconds * 1000) == 1 && read(ends[0], &found, sizeof found) != sizeof found)
+		found.error = -ETIMEDOUT;
+	close(ends[0]);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		/* Not for long: it may be in a read that the kernel lets nobody leave. */
+		for (int i = 0; i < 1000 / UPGRADE_TICK_MS && waitpid(pid, NULL, WNOHANG) == 0; i++)
+			nanosleep(&tick, NULL);
+	}
+	*out = found.processes;
+	return found.error;
 }
 
 static bool blocks_the_signal(int tasks_fd, const char *thread)
@@ -101,59 +162,15 @@ static int ask(int keeper)
 	return error;
 }
 
-static _Noreturn void look_for_change(const char *mountpoint, int before, int out_fd)
-{
-	const struct timespec tick = {0, UPGRADE_TICK_MS * 1000000};
-	struct processes now;
-
-	while (read_processes(mountpoint, &now) || now.server == before)
-		nanosleep(&tick, NULL);
-	_exit(write(out_fd, &now.server, sizeof now.server) != sizeof now.server);
-}
-
-/* Another process looks, since a read that nobody answers could be left by death alone.
- * Result: the new server's pid, 0 when none came. */
-static int await_change(const char *mountpoint, int before)
-{
-	int ends[2], server = 0;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return 0;
-	pid_t pid = fork();
-	if (pid == 0)
-		look_for_change(mountpoint, before, ends[1]);
-	close(ends[1]);
-	struct pollfd readable = {ends[0], POLLIN, 0};
-	if (pid > 0 && poll(&readable, 1, UPGRADE_SECONDS * 1000) == 1 &&
-	    read(ends[0], &server, sizeof server) != sizeof server)
-		server = 0;
-	close(ends[0]);
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		/* Not for long: it may be in a read that the kernel lets nobody leave. */
-		const struct timespec tick = {0, UPGRADE_TICK_MS * 1000000};
-		for (int i = 0; i < 1000 / UPGRADE_TICK_MS && waitpid(pid, NULL, WNOHANG) == 0; i++)
-			nanosleep(&tick, NULL);
-	}
-	return server;
-}
-
 /* Whether the server is what lies at the keeper's place now. Result: false also when that can't be told. */
-static bool is_installed(const struct processes *processes, int server, char installed[static PATH_ROOM])
+static bool is_installed(const struct mount_processes *processes, char installed[static KEEPER_OF_ROOM])
 {
-	static const char deleted[] = " (deleted)";
 	char path[64];
 	struct stat theirs, there;
 
-	snprintf(path, sizeof path, "/proc/%d/exe", processes->keeper);
-	ssize_t size = readlink(path, installed, PATH_ROOM - 1);
-	if (size < 0)
+	if (keeper_of_program(processes->keeper, installed))
 		return false;
-	installed[size] = '\0';
-	size_t end = sizeof deleted - 1;
-	if ((size_t)size > end && strcmp(installed + size - end, deleted) == 0)
-		installed[(size_t)size - end] = '\0';
-	snprintf(path, sizeof path, "/proc/%d/exe", server);
+	snprintf(path, sizeof path, "/proc/%d/exe", processes->server);
 	return stat(path, &theirs) == 0 && stat(installed, &there) == 0 && theirs.st_dev == there.st_dev &&
 	       theirs.st_ino == there.st_ino;
 }
@@ -163,6 +180,10 @@ static int say_refusal(const char *mountpoint, int error)
 	switch (error) {
 	case -EPERM:
 		log_error("'%s' is another user's mount: its own user and the superuser can upgrade it", mountpoint);
+		break;
+	case -ESRCH:
+	case -ETIMEDOUT:
+		log_error("'%s' does not answer, and its keeper was not found", mountpoint);
 		break;
 	case -EINVAL:
 	case -ENOENT:
@@ -174,26 +195,36 @@ static int say_refusal(const char *mountpoint, int error)
 	return EXIT_FAILURE;
 }
 
+/* A server that stands still is worth replacing too: then nobody but /proc can be asked for its keeper. */
+static int find_processes(const char *mountpoint, struct mount_processes *out)
+{
+	int error = search_for(&(struct search){ find_by_version, mountpoint, 0 }, UPGRADE_LOOK_SECONDS, out);
+
+	if (error == -ETIMEDOUT)
+		error = search_for(&(struct search){ find_by_proc, mountpoint, 0 }, UPGRADE_LOOK_SECONDS, out);
+	return error;
+}
+
 int upgrade_run(const char *mountpoint)
 {
-	struct processes processes;
-	char installed[PATH_ROOM] = "the installed program";
+	struct mount_processes before, now;
+	char installed[KEEPER_OF_ROOM] = "the installed program";
 
-	int error = read_processes(mountpoint, &processes);
+	int error = find_processes(mountpoint, &before);
 	if (!error)
-		error = ask(processes.keeper);
+		error = ask(before.keeper);
 	if (error)
 		return say_refusal(mountpoint, error);
-	int server = await_change(mountpoint, processes.server);
-	if (!server) {
-		log_error("'%s' has no new server after %d seconds", mountpoint, UPGRADE_SECONDS);
+	if (search_for(&(struct search){ find_change, mountpoint, before.server }, UPGRADE_SECONDS, &now)) {
+		log_error("'%s' has no new server after %d seconds; 'kill -USR2 %d' asks its keeper for one again", mountpoint,
+			UPGRADE_SECONDS, before.keeper);
 		return EXIT_FAILURE;
 	}
-	if (!is_installed(&processes, server, installed)) {
+	now.keeper = before.keeper;
+	if (!is_installed(&now, installed)) {
 		log_error("'%s' is served by the program of before: that of '%s' could not take over", mountpoint, installed);
 		return EXIT_FAILURE;
 	}
-	printf("'%s' is served by %s now, process %d in the place of %d\n", mountpoint, installed, server,
-		processes.server);
+	printf("'%s' is served by %s now, process %d in the place of %d\n", mountpoint, installed, now.server, before.server);
 	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
