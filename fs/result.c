@@ -21,6 +21,18 @@ int result_stream(const struct process *process)
 	return process->result_fd;
 }
 
+static int make_result(const struct view *view)
+{
+	struct process *process = view->process;
+	int fd = memfd_create("result", MFD_CLOEXEC);
+	int error = fd < 0 ? -errno : manager_hold(view->manager, process, HOLDING_RESULT, fd);
+	if (!error)
+		process->result_fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	return error;
+}
+
 static int write_whole(int fd, const char *bytes, size_t size, off_t offset)
 {
 	for (size_t done = 0; done < size;) {
@@ -38,14 +50,11 @@ int result_put(const struct view *view, const char *bytes, size_t size, off_t of
 	struct process *process = view->process;
 	struct refusal *why = view->caller->why;
 	struct stat st;
-	if (process->result_fd < 0) {
-		process->result_fd = memfd_create("result", MFD_CLOEXEC);
-		int error = process->result_fd < 0 ? 0 : manager_hold(view->manager, process, HOLDING_RESULT, process->result_fd);
-		if (error)
-			return refuse(why, -error, "cannot keep the result: %s", strerror(-error));
-	}
-	if (process->result_fd < 0 || fstat(process->result_fd, &st))
-		return refuse(why, errno, "cannot keep the result: %s", strerror(errno));
+	int error = process->result_fd < 0 ? make_result(view) : 0;
+	if (!error && fstat(process->result_fd, &st))
+		error = -errno;
+	if (error)
+		return refuse(why, -error, "cannot keep the result: %s", strerror(-error));
 	process_touch(process);
 	if (offset < 0)
 		offset = st.st_size;
@@ -54,7 +63,7 @@ int result_put(const struct view *view, const char *bytes, size_t size, off_t of
 			      (long long)st.st_size, (long long)offset);
 	if (size > RESULT_LARGEST || offset > (off_t)(RESULT_LARGEST - size))
 		return refuse(why, E2BIG, "a result has at most %d bytes", RESULT_LARGEST);
-	int error = write_whole(process->result_fd, bytes, size, offset);
+	error = write_whole(process->result_fd, bytes, size, offset);
 	if (!error)
 		return 0;
 	if (ftruncate(process->result_fd, st.st_size))

@@ -264,10 +264,15 @@ int authkey_store(const struct view *view, const char *bytes, size_t size)
  * or to keep what counts for nobody. */
 static int make_stdin(const struct view *view)
 {
-	struct process *process = view->process;
-	process->stdin_fd = memfd_create("stdin", MFD_CLOEXEC);
-	int error = process->stdin_fd < 0 || fchmod(process->stdin_fd, 0444) ? -errno : 0;
-	return error ? error : manager_hold(view->manager, process, HOLDING_STDIN_FILE, process->stdin_fd);
+	int fd = memfd_create("stdin", MFD_CLOEXEC);
+	int error = fd < 0 || fchmod(fd, 0444) ? -errno : 0;
+	if (!error)
+		error = manager_hold(view->manager, view->process, HOLDING_STDIN_FILE, fd);
+	if (!error)
+		view->process->stdin_fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	return error;
 }
 
 int stdin_feed(const struct view *view, const char *bytes, size_t size, off_t offset)
