@@ -45,6 +45,12 @@ int manager_hold(struct manager *manager, const struct process *process, enum ho
 	return error;
 }
 
+int hold_output(struct manager *manager, const struct process *process, int which)
+{
+	struct holdings *holdings = manager->config.holdings;
+	return holdings ? holdings_expect(holdings, process->id, which ? HOLDING_STDERR : HOLDING_STDOUT) : 0;
+}
+
 /* ---- letting go ---- */
 
 /* A run's input was let go of at its end: what is held now is the next run's, which the write that reset may have started. */
@@ -79,10 +85,21 @@ void hold_forget(struct manager *manager, uint64_t id, enum hold_part part)
 	manager->drops[manager->drop_count++] = what;
 }
 
+/* What the write that reset has started was announced in the place of what is dropped now, and has its room. */
+static void announce_again(struct manager *manager, uint64_t id)
+{
+	const struct process *process = manager_by_id(manager, id);
+	for (int i = 0; process && process->start && i < 2; i++)
+		if (process->output_fd[i] >= 0)
+			hold_output(manager, process, i);
+}
+
 void hold_release(struct manager *manager)
 {
-	for (size_t i = 0; i < manager->drop_count; i++)
+	for (size_t i = 0; i < manager->drop_count; i++) {
 		drop(manager, &manager->drops[i]);
+		announce_again(manager, manager->drops[i].id);
+	}
 	manager->drop_count = 0;
 }
 

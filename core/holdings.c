@@ -12,7 +12,13 @@
 #include "core/closing.h"
 #include "core/shared.h"
 
-enum { HOLDINGS_BUCKETS = 1 << 18 };
+enum {
+	HOLDINGS_BUCKETS = 1 << 18,
+	SPARE_MOST = 500, /* descriptors that are not held: for as many launches at once as there are launchers */
+	SPARE_LEAST = 48, /* for a server that holds nothing */
+	SPARE_PART = 4,   /* of all, where that is between the two */
+	LAST_FDS = 24,    /* not for a launch: what was announced must come */
+};
 
 /* The truth about an entry, set after all else of it: from the states the lists can be made anew. */
 enum holding_state {
@@ -37,7 +43,8 @@ struct holdings {
 	pthread_mutex_t mutex;
 	_Atomic uint32_t unwanted; /* the first of a list */
 	uint32_t free_head, used;
-	int32_t fd, limit;
+	int32_t fd, limit; /* limit: of numbers for what a launch brings */
+	uint32_t most, count; /* expected or held */
 	uint32_t buckets[HOLDINGS_BUCKETS];
 	struct holdings_entry entries[HOLDINGS_CAPACITY];
 };
@@ -65,7 +72,7 @@ static void push_unwanted(struct holdings *holdings, uint32_t index)
 static void rebuild(struct holdings *holdings)
 {
 	memset(holdings->buckets, 0, sizeof(holdings->buckets));
-	holdings->free_head = 0;
+	holdings->free_head = holdings->count = 0;
 	atomic_store(&holdings->unwanted, 0);
 	for (uint32_t i = holdings->used; i-- > 0;) {
 		struct holdings_entry *entry = &holdings->entries[i];
@@ -74,6 +81,7 @@ static void rebuild(struct holdings *holdings)
 		case HOLDING_EXPECTED:
 		case HOLDING_HELD:
 			push(holdings, bucket_of(holdings, entry->id, entry->kind), i);
+			holdings->count++;
 			break;
 		case HOLDING_UNWANTED:
 			push_unwanted(holdings, i);
@@ -128,6 +136,7 @@ int holdings_create(struct holdings **out)
 		goto unmap;
 	holdings->fd = fd;
 	holdings->limit = INT_MAX;
+	holdings->most = HOLDINGS_CAPACITY;
 	*out = holdings;
 	return 0;
 unmap:
@@ -176,9 +185,23 @@ void holdings_unmap(struct holdings *holdings)
 	munmap(holdings, sizeof(*holdings));
 }
 
-void holdings_set_limit(struct holdings *holdings, int fd)
+void holdings_set_limit(struct holdings *holdings, int descriptors)
 {
-	holdings->limit = fd;
+	int spare = descriptors / SPARE_PART;
+
+	spare = spare > SPARE_MOST ? SPARE_MOST : spare < SPARE_LEAST ? SPARE_LEAST : spare;
+	lock(holdings);
+	holdings->limit = descriptors - LAST_FDS;
+	holdings->most = descriptors > spare ? (uint32_t)(descriptors - spare) : 0;
+	unlock(holdings);
+}
+
+unsigned holdings_count(struct holdings *holdings)
+{
+	lock(holdings);
+	unsigned count = holdings->count;
+	unlock(holdings);
+	return count;
 }
 
 /* Result: where its index + 1 stands, 0 there: nothing is held or expected. */
@@ -196,11 +219,25 @@ static uint32_t *find(struct holdings *holdings, uint64_t id, unsigned kind)
 	return at;
 }
 
+bool holdings_has_room(struct holdings *holdings, uint64_t id, unsigned kinds)
+{
+	unsigned more = 0;
+
+	lock(holdings);
+	for (unsigned kind = 0; kind < HOLDING_KINDS; kind++)
+		more += kinds >> kind & 1 && !*find(holdings, id, kind);
+	bool found = !more || holdings->count + more <= holdings->most;
+	unlock(holdings);
+	return found;
+}
+
 static int add(struct holdings *holdings, const struct holding *holding, enum holding_state state)
 {
 	struct holdings_entry *entry;
 	uint32_t index = holdings->used;
 
+	if (holdings->count >= holdings->most)
+		return -EMFILE;
 	if (holdings->free_head) {
 		index = holdings->free_head - 1;
 		holdings->free_head = holdings->entries[index].next;
@@ -215,6 +252,7 @@ static int add(struct holdings *holdings, const struct holding *holding, enum ho
 	entry->fd = holding->fd;
 	atomic_store(&entry->state, state);
 	push(holdings, bucket_of(holdings, entry->id, entry->kind), index);
+	holdings->count++;
 	return 0;
 }
 
@@ -224,8 +262,6 @@ static int keep(struct holdings *holdings, const struct holding *holding, bool e
 	uint32_t found = *find(holdings, holding->id, holding->kind);
 
 	*superseded = -1;
-	if (holding->fd >= holdings->limit)
-		return -EMFILE;
 	if (!found)
 		return expected ? -ENOENT : add(holdings, holding, HOLDING_HELD);
 	*superseded = holdings->entries[found - 1].fd;
@@ -256,11 +292,13 @@ static void close_held(enum holding_kind kind, int fd)
 
 static int keep_locked(struct holdings *holdings, const struct holding *holding, bool expected)
 {
+	/* The number is the lowest that was free. */
+	bool few_left = !expected && holding->fd >= holdings->limit;
 	const struct holding lifted = { holding->id, holding->kind, lift(holdings, holding->fd) };
-	int superseded, error;
+	int superseded = -1, error;
 
 	lock(holdings);
-	error = keep(holdings, &lifted, expected, &superseded);
+	error = few_left ? -EMFILE : keep(holdings, &lifted, expected, &superseded);
 	unlock(holdings);
 	close_held(holding->kind, error ? lifted.fd : superseded);
 	return error;
@@ -328,6 +366,7 @@ static void take_out(struct holdings *holdings, uint32_t *at, enum holding_state
 
 	atomic_store(&entry->state, state);
 	*at = entry->next;
+	holdings->count--;
 }
 
 static void drop(struct holdings *holdings, uint32_t *at)

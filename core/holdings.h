@@ -55,15 +55,21 @@ size_t holdings_size(void);
 int holdings_map(int fd, struct holdings **out);
 void holdings_unmap(struct holdings *holdings);
 
-/* Keeper: descriptors from this number on are not held, so that some are left for its own work. */
-void holdings_set_limit(struct holdings *holdings, int fd);
+/* Keeper, which may have so many descriptors in all: how many of them may be held. The rest is for its own work, and for the
+ * server's, which needs as many for what is held. */
+void holdings_set_limit(struct holdings *holdings, int descriptors);
+
+/* Server: how many are held or announced; and whether those of this id and these kinds (1 << kind, or more of them) are, or may be. */
+unsigned holdings_count(struct holdings *holdings);
+bool holdings_has_room(struct holdings *holdings, uint64_t id, unsigned kinds);
 
 /* Keeper, from any thread: takes fd over, in the place of what was held for this id and kind.
- * Result: 0; -EMFILE at the limit and -ENOSPC for a full table: it is closed then, and what was held before stays. */
+ * Result: 0; -EMFILE where there is no room, or hardly any descriptor left, and -ENOSPC for a full table: it is closed then, and what
+ * was held before stays. */
 int holdings_keep(struct holdings *holdings, const struct holding *holding);
 
-/* The same for one that the server has announced (holdings_expect); -ENOENT and it is closed when it was dropped
- * meanwhile. */
+/* The same for one that the server has announced (holdings_expect), which has its room; -ENOENT and it is closed when it was
+ * dropped meanwhile. */
 int holdings_keep_expected(struct holdings *holdings, const struct holding *holding);
 
 /* Keeper, from any thread: closes what is not wanted any more; next to nothing when there is none. */
@@ -77,8 +83,8 @@ void holdings_let_go(struct holdings *holdings, const struct holding *over);
  * announced and never came, or was ended and never let go of. */
 void holdings_settle(struct holdings *holdings);
 
-/* Server: a descriptor for this id and kind is about to be sent (message_send_hold). Dropping it is possible from
- * now on. Result: 0, -ENOSPC. */
+/* Server: a descriptor for this id and kind is about to be sent (message_send_hold, or with a launch). Dropping it is possible from
+ * now on. Result: 0; -EMFILE where there is no room, -ENOSPC. */
 int holdings_expect(struct holdings *holdings, uint64_t id, enum holding_kind kind);
 
 /* Server: it is not wanted any more; the keeper closes it when it does something next. None held is no error.

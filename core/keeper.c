@@ -22,7 +22,6 @@ enum {
 	KEEPER_KILL_MS = 5000,
 	KEEPER_SIGNALS = 16, /* that the server is told of */
 	KEEPER_TICK_MS = 20, /* between looks at what sends no signal */
-	KEEPER_SPARE_FDS = 512,   /* for what launches need at once, beside what is held */
 	KEEPER_UPGRADE_MS = 8000, /* in which the installed program must be ready */
 	KEEPER_PATIENCE_MS = 60000, /* and any other: hundreds of thousands of processes are taken over in less */
 };
@@ -210,7 +209,7 @@ static void keeper_guard(const struct keeper *keeper)
 	if (setrlimit(RLIMIT_NOFILE, &limit) || getrlimit(RLIMIT_NOFILE, &limit))
 		limit = keeper->origin->nofile;
 	if (keeper->holdings)
-		holdings_set_limit(keeper->holdings, limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur - KEEPER_SPARE_FDS);
+		holdings_set_limit(keeper->holdings, limit.rlim_cur > HOLDINGS_CAPACITY ? HOLDINGS_CAPACITY : (int)limit.rlim_cur);
 }
 
 /* Signals for the server, in their order. More than these say nothing new: the second one ends all there is. */

@@ -98,17 +98,22 @@ static bool launcher_takes(struct launchers *launchers, struct ptable_ref ref)
 	return ptable_step(launchers->setup.table, ref, PTABLE_CLAIMED, PTABLE_LAUNCHING);
 }
 
-/* A launch that could not be read, though it is known which. */
-static void launcher_refuses(struct launchers *launchers, struct ptable_ref ref, int error)
+/* A launch that was taken comes to nothing. */
+static void launcher_fails(struct launchers *launchers, struct ptable_ref ref, int error)
 {
 	struct ptable_entry *entry = ptable_at(launchers->setup.table, ref.index);
 
-	if (ref.index == PTABLE_COMMAND || !launcher_takes(launchers, ref))
-		return;
 	entry->step = LAUNCH_STEP_CLONE;
 	entry->error = -error;
 	if (ptable_step(launchers->setup.table, ref, PTABLE_LAUNCHING, PTABLE_FAILED))
 		launcher_reports(launchers, ref, error);
+}
+
+/* A launch that could not be read, though it is known which. */
+static void launcher_refuses(struct launchers *launchers, struct ptable_ref ref, int error)
+{
+	if (ref.index != PTABLE_COMMAND && launcher_takes(launchers, ref))
+		launcher_fails(launchers, ref, error);
 }
 
 static void launcher_runs_command(struct launchers *launchers)
@@ -133,30 +138,40 @@ static void launcher_runs_command(struct launchers *launchers)
 	launcher_becomes_idle(launchers);
 }
 
-/* What comes to be held. For a launch before it is begun, since whoever hears of it may drop them at once. */
+/* What comes to be held: announced, or to be let go of. */
 static void launcher_holds(struct launchers *launchers, struct message_received_launch *launch)
 {
 	struct holdings *holdings = launchers->setup.holdings;
-	uint64_t id = ptable_at(launchers->setup.table, launch->ref.index)->id;
 
 	if (!holdings)
 		return;
 	holdings_sweep(holdings);
-	if (launch->is_hold) {
-		if (launch->hold.kind == HOLDING_OVER)
-			holdings_let_go(holdings, &launch->hold);
-		else
-			holdings_keep_expected(holdings, &launch->hold);
-		launch->hold.fd = -1;
-		return;
-	}
-	for (int i = 0; i < 2; i++) {
+	if (launch->hold.kind == HOLDING_OVER)
+		holdings_let_go(holdings, &launch->hold);
+	else
+		holdings_keep_expected(holdings, &launch->hold);
+	launch->hold.fd = -1;
+}
+
+/* Before the launch is begun, since whoever hears of it may drop them at once. Result: 0; as holdings_keep(): what it wrote would be lost
+ * with the server. */
+static int launcher_holds_outputs(struct launchers *launchers, struct message_received_launch *launch)
+{
+	struct holdings *holdings = launchers->setup.holdings;
+	uint64_t id = ptable_at(launchers->setup.table, launch->ref.index)->id;
+	int error = 0;
+
+	if (!holdings)
+		return 0;
+	holdings_sweep(holdings);
+	for (int i = 0; !error && i < 2; i++) {
 		const struct holding holding = { id, i ? HOLDING_STDERR : HOLDING_STDOUT, launch->spec.held_fds[i] };
 
 		launch->spec.held_fds[i] = 0;
 		if (holding.fd > 0)
-			holdings_keep(holdings, &holding);
+			error = holdings_keep(holdings, &holding);
 	}
+	return error;
 }
 
 /* Result: true and the socket to listen at; false when no launch is to be begun any more; the thread is not idle then. */
@@ -202,13 +217,31 @@ static bool launcher_is_refused(int error)
 	return error == -EPROTO || error == -ENOMEM || error == -EMFILE;
 }
 
-/* Takes one message. The launch is taken and its descriptors are held before the thread is busy: launchers_pause waits
- * for that and for no launch. Result: false when no launch is to be begun any more; the thread is not idle then. */
+/* The launch is taken and its descriptors are held before the thread is busy: launchers_pause waits for that and for no launch.
+ * Result: false when no launch is to be begun any more; the thread is not idle then. */
+static bool launcher_takes_and_launches(struct launchers *launchers, struct message_received_launch *launch)
+{
+	bool taken = launcher_takes(launchers, launch->ref), goes_on = true;
+	int error = taken ? launcher_holds_outputs(launchers, launch) : 0;
+
+	if (taken && !error)
+		goes_on = launcher_becomes_busy(launchers);
+	if (!taken || error || !goes_on) {
+		message_received_launch_finish(launch);
+		if (error)
+			launcher_fails(launchers, launch->ref, error);
+		return goes_on;
+	}
+	launcher_launches(launchers, launch);
+	launcher_becomes_idle(launchers);
+	return true;
+}
+
+/* Takes one message. Result: false when no launch is to be begun any more; the thread is not idle then. */
 static bool launcher_serves(struct launchers *launchers, int socket_fd)
 {
 	struct message_received_launch launch;
 	int result = message_receive_launch(socket_fd, &launch);
-	bool taken = false, goes_on = true;
 
 	if (launcher_is_refused(result))
 		launcher_refuses(launchers, launch.ref, result);
@@ -217,17 +250,9 @@ static bool launcher_serves(struct launchers *launchers, int socket_fd)
 	if (result)
 		return true;
 	if (!launch.is_hold)
-		taken = launcher_takes(launchers, launch.ref);
-	if (taken || launch.is_hold)
-		launcher_holds(launchers, &launch);
-	if (taken)
-		goes_on = launcher_becomes_busy(launchers);
-	if (!taken || !goes_on) {
-		message_received_launch_finish(&launch);
-		return goes_on;
-	}
-	launcher_launches(launchers, &launch);
-	launcher_becomes_idle(launchers);
+		return launcher_takes_and_launches(launchers, &launch);
+	launcher_holds(launchers, &launch);
+	message_received_launch_finish(&launch);
 	return true;
 }
 

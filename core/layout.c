@@ -1,3 +1,3 @@
 #include "core/layout.h"
 
-const struct layout layout = { .magic = "procfs-mp-serve", .version = 6 };
+const struct layout layout = { .magic = "procfs-mp-serve", .version = 7 };

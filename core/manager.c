@@ -35,6 +35,7 @@ int manager_create(const struct manager_config *config, struct manager **out)
 	manager->command_runs = config->has_command;
 	manager->keeper_pid = getppid();
 	manager->oldest = UINT64_MAX;
+	manager->has_new_ends = true;
 	STAILQ_INIT(&manager->unsent);
 	TAILQ_INIT(&manager->turnless);
 	LIST_INIT(&manager->beginning);

@@ -152,7 +152,7 @@ void manager_set_start_method(struct manager *manager, enum start_method method)
 int manager_authkey(struct manager *manager, const struct process *process, unsigned char *out);
 
 /* The descriptor is to outlive us: before anything in it is promised. It stays the process's.
- * Result: 0; -ENOSPC, -EAGAIN, -EPIPE: it can't be held. */
+ * Result: 0; -EMFILE, -ENOSPC, -EAGAIN, -EPIPE: it can't be held. */
 int manager_hold(struct manager *manager, const struct process *process, enum holding_kind kind, int fd);
 
 /* For core/capture: what is kept of the output, and who waits for more. */

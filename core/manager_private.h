@@ -1,6 +1,6 @@
 /*
- * What the manager's files share: manager.c (its life and the verbs), roster.c (the set), start.c, turns.c and outcome.c (launches
- * and what becomes of them), settling.c and hold.c (what the keeper is told and holds), users.c (what is kept of each), keeping.c
+ * What the manager's files share: manager.c (its life and the verbs), roster.c (the set), start.c, room.c, turns.c and outcome.c
+ * (launches and what becomes of them), settling.c and hold.c (what the keeper is told and holds), users.c (what is kept of each), keeping.c
  * (what outlives a server), lineage.c (who is inside of whom, ends of main processes), session.c (programs that are main processes).
  */
 #ifndef PROCFS_MP_MANAGER_PRIVATE_H
@@ -82,6 +82,7 @@ struct manager {
 	TAILQ_HEAD(, start) turnless;
 	unsigned turns; /* of all users but the mount's own */
 	int spare_at; /* descriptor number from which on idle streams are looked for */
+	bool has_new_ends; /* since they were */
 
 	struct place *roster;
 	size_t used, room, holes;
@@ -140,6 +141,8 @@ int manager_claim(struct manager *manager, const struct process *process, struct
 void manager_release(struct manager *manager, struct ptable_ref ref);
 /* hold.c: the input of a launch is held. Result: as manager_hold(). */
 int hold_input(struct manager *manager, struct process *process);
+/* An output is announced, which goes to the keeper with the launch. Result: 0; as holdings_expect(). */
+int hold_output(struct manager *manager, const struct process *process, int which);
 /* What is not to be held any more, once that is kept: what was written to stdin before the start stays through a reset. */
 enum hold_part { HOLD_ALL, HOLD_OF_RUNS };
 void hold_forget(struct manager *manager, uint64_t id, enum hold_part part);
@@ -148,6 +151,11 @@ void hold_release(struct manager *manager);
 void hold_move(struct manager *manager);
 /* A new server: takes what is held to where it belongs. */
 void hold_take(struct manager *manager);
+/* room.c: whether there are descriptors for the streams of a process that is to be started. Result: 0; -EMFILE, -EDQUOT with a
+ * sentence. */
+int room_check(struct manager *manager, const struct process *process, struct refusal *why);
+/* newest: a descriptor that was just made. Where there are many, those that nobody needs go. */
+void room_spare(struct manager *manager, int newest);
 /* start.c: launches that were begun go to the keeper. */
 void start_send(struct manager *manager);
 /* A new server, of a process that is STARTING: whether the keeper has taken its launch. */

@@ -156,6 +156,7 @@ static void on_ended(struct manager *manager, struct process *process)
 	process_end(process, ptable_at(manager->config.table, process->launch.index)->status, end->ended);
 	process_set_usage(process, &end->usage);
 	LIST_REMOVE(process, by_pid);
+	manager->has_new_ends = true;
 	stopping_on_over(process);
 	manager_raise(manager, process, MANAGER_EXITED, moment_time(process->ended));
 	if (--manager->running == 0 && LIST_EMPTY(&manager->beginning))

@@ -1,12 +1,10 @@
 /* Launches: from a start's request to the message for the keeper. What becomes of it is in outcome.c. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/capture.h"
@@ -152,63 +150,21 @@ static int open_input(const struct process *process)
 
 /* What leads elsewhere needs no memory file; a descriptor of who wrote start travels as the program's pidfd. All are
  * ours to close. */
-static int open_output(struct process *process, struct launch_spec *spec, int which)
+static int open_output(struct start *start, struct launch_spec *spec, int which)
 {
 	int *place = which ? &spec->stderr_fd : &spec->stdout_fd;
-	int fd = -1;
+	int fd = -1, error = 0;
 	if (spec->outputs[which].to == LAUNCH_TO_FD) {
-		fd = capture_open(process, which);
-		spec->held_fds[which] = fd < 0 ? 0 : process->output_fd[which];
+		fd = capture_open(start->process, which);
+		spec->held_fds[which] = fd < 0 ? 0 : start->process->output_fd[which];
+		error = fd < 0 ? 0 : hold_output(start->manager, start->process, which);
 	} else if (*place < 0) {
 		return 0;
 	} else if ((fd = fcntl(*place, F_DUPFD_CLOEXEC, 0)) < 0) {
 		fd = -errno;
 	}
 	*place = fd < 0 ? -1 : fd;
-	return fd < 0 ? fd : 0;
-}
-
-/* Result: how many descriptors are gone. */
-static int settle(struct manager *manager, struct process *process)
-{
-	int gone = 0;
-	bool had[] = { process->output_fd[0] >= 0, process->output_fd[1] >= 0 };
-	capture_settle(process);
-	for (int i = 0; i < 2; i++)
-		if (had[i] && process->output_fd[i] < 0) {
-			holdings_drop(manager->config.holdings, process->id, i ? HOLDING_STDERR : HOLDING_STDOUT);
-			gone++;
-		}
-	return gone;
-}
-
-/* Streams of ended processes that nobody has written to are let go when descriptors become few: looking at each end would
- * cost every process what only ten thousand need. Numbers are given lowest first, so the newest says how many there are. */
-static void spare_descriptors(struct manager *manager, int newest)
-{
-	struct rlimit limit;
-	if (newest < manager->spare_at || getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	int many = limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur / 2 : INT_MAX / 2, gone = 0;
-	manager->spare_at = many;
-	if (newest < many)
-		return;
-	struct process *process = NULL;
-	while ((process = manager_after(manager, process ? process->id : 0)))
-		if (process->state == PROCESS_ENDED)
-			gone += settle(manager, process);
-	/* Nearly all are needed: looking again at the very next start would find no more. */
-	if (gone < many / 16)
-		manager->spare_at = newest + many / 16;
-}
-
-static int check_descriptors(const struct process *process, struct refusal *why)
-{
-	bool opens_input = process->configuration.stdin_open && !process->input;
-	struct share_cost cost = { .descriptors = opens_input ? INPUT_DESCRIPTORS : 0 };
-	for (int i = 0; i < 2; i++)
-		cost.descriptors += !process_output_to(process, i) && process->output_fd[i] < 0;
-	return share_check(process->share, &cost, why);
+	return fd < 0 ? fd : error;
 }
 
 static int open_streams(struct start *start, struct launch_spec *spec)
@@ -217,12 +173,12 @@ static int open_streams(struct start *start, struct launch_spec *spec)
 	if (!capture_of(start->manager->captures, process))
 		return -ENOMEM;
 	redirection_apply(process, &start->writer, spec);
-	int error = open_output(process, spec, 0);
+	int error = open_output(start, spec, 0);
 	if (!error)
-		error = open_output(process, spec, 1);
+		error = open_output(start, spec, 1);
 	if (error)
 		return error;
-	spare_descriptors(start->manager, MAX(process->output_fd[0], process->output_fd[1]));
+	room_spare(start->manager, MAX(process->output_fd[0], process->output_fd[1]));
 	share_recount(process);
 	if (!process->configuration.stdin_open && process->stdin_fd < 0)
 		return 0;
@@ -310,7 +266,7 @@ static int compose(struct start *start, const struct account *account, struct re
 	spec->mount_device = manager->config.surroundings->device;
 	error = enter_cgroups(start, spec, why);
 	if (!error)
-		error = check_descriptors(process, why);
+		error = room_check(manager, process, why);
 	bool described = error && error != -ENOMEM;
 	if (!error)
 		error = open_streams(start, spec);

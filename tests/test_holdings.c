@@ -248,16 +248,67 @@ static void low_numbers_are_left_to_others(void **state)
 	assert_false(is_open(low));
 }
 
-static void beyond_the_limit_nothing_is_held_and_what_was_stays(void **state)
+static void where_hardly_any_are_left_nothing_comes_with_a_launch_and_what_was_stays(void **state)
 {
 	int first = keep(*state, 7, HOLDING_STDOUT);
 	struct holding more = { 7, HOLDING_STDOUT, new_fd() };
 
 	assert_true(more.fd > first);
-	holdings_set_limit(*state, more.fd);
+	holdings_set_limit(*state, more.fd + 1);
 	assert_int_equal(holdings_keep(*state, &more), -EMFILE);
 	assert_false(is_open(more.fd));
 	assert_true(is_open(first));
+}
+
+/* Up to the limit: how many there were. */
+static uint64_t fill(struct holdings *holdings, int limit)
+{
+	uint64_t count = 0;
+
+	holdings_set_limit(holdings, limit);
+	while (holdings_expect(holdings, count + 1, HOLDING_RESULT) == 0)
+		count++;
+	assert_int_equal(holdings_count(holdings), count);
+	return count;
+}
+
+static void no_more_are_announced_than_there_are_descriptors_for(void **state)
+{
+	static const struct { int limit; uint64_t count; } cases[] = {
+		{ 0, 0 }, { 20, 0 }, { 100, 52 }, { 400, 300 }, { 4096, 3596 }, { 20000, 19500 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(fill(*state, cases[i].limit), cases[i].count);
+		assert_int_equal(holdings_expect(*state, 1 << 20, HOLDING_STDOUT), -EMFILE);
+		for (uint64_t id = 1; id <= cases[i].count; id++)
+			holdings_drop_all(*state, id);
+		assert_int_equal(holdings_count(*state), 0);
+		holdings_settle(*state);
+	}
+}
+
+static void where_all_are_announced_room_comes_with_what_is_dropped_or_ended(void **state)
+{
+	const unsigned both = 1U << HOLDING_RESULT | 1U << HOLDING_STDOUT;
+	const struct holding unannounced = { 1, HOLDING_STDOUT, new_fd() }, late = { 2, HOLDING_RESULT, new_fd() };
+	uint64_t last = fill(*state, 4096), ended;
+
+	assert_true(holdings_has_room(*state, 1, 1U << HOLDING_RESULT));
+	assert_false(holdings_has_room(*state, 1, both));
+	assert_int_equal(holdings_expect(*state, 1, HOLDING_RESULT), 0);
+	assert_int_equal(holdings_keep(*state, &unannounced), -EMFILE);
+	assert_false(is_open(unannounced.fd));
+	assert_int_equal(holdings_keep_expected(*state, &late), 0);
+	assert_int_equal(holdings_count(*state), last);
+	holdings_drop(*state, last, HOLDING_RESULT);
+	assert_true(holdings_has_room(*state, 1, both));
+	assert_false(holdings_has_room(*state, last, both));
+	assert_int_equal(holdings_end(*state, 2, HOLDING_RESULT, &ended), 0);
+	assert_true(holdings_has_room(*state, last, both));
+	holdings_settle(*state);
+	assert_int_equal(holdings_count(*state), 0);
+	assert_false(is_open(late.fd));
 }
 
 static void ten_thousand_are_each_found_again(void **state)
@@ -331,10 +382,12 @@ static void a_server_that_is_killed_at_any_moment_leaves_the_table_in_order(void
 			keep(*state, late.id, HOLDING_STDOUT);
 		}
 		assert_int_equal(count(*state), IDS);
+		assert_int_equal(holdings_count(*state), IDS);
 		for (uint64_t id = 1; id <= IDS; id++)
 			holdings_drop_all(*state, id);
 		holdings_sweep(*state);
 		assert_int_equal(count(*state), 0);
+		assert_int_equal(holdings_count(*state), 0);
 	}
 }
 
@@ -385,7 +438,9 @@ int main(void)
 		TEST(what_is_ended_and_never_let_go_of_is_closed_with_what_is_dropped),
 		TEST(settling_forgets_what_was_announced_and_never_came),
 		TEST(low_numbers_are_left_to_others),
-		TEST(beyond_the_limit_nothing_is_held_and_what_was_stays),
+		TEST(where_hardly_any_are_left_nothing_comes_with_a_launch_and_what_was_stays),
+		TEST(no_more_are_announced_than_there_are_descriptors_for),
+		TEST(where_all_are_announced_room_comes_with_what_is_dropped_or_ended),
 		TEST(ten_thousand_are_each_found_again),
 		TEST(another_process_that_maps_the_table_drops_what_this_one_holds),
 		TEST(a_server_that_is_killed_at_any_moment_leaves_the_table_in_order),

@@ -129,7 +129,7 @@ static void the_bytes_are_those_of_this_version(void **state)
 	struct process *process = some_process();
 	struct text rest = {0}, words = {0};
 	pack_both(process, &TIES, &rest, &words);
-	assert_int_equal(layout.version, 6);
+	assert_int_equal(layout.version, 7);
 	assert_int_equal(hash_of(&rest), UINT64_C(0xe99c36a62e2c5210));
 	assert_int_equal(hash_of(&words), UINT64_C(0x1013356e4e3c5f52));
 	text_finish(&rest);

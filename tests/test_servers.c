@@ -189,6 +189,45 @@ static void what_was_sent_to_be_held_the_next_server_has(void **state)
 	assert_int_equal(play(&scene), 0);
 }
 
+/* The server asks before it launches: this is for one that has not. */
+static int has_no_room_for_an_output(struct server *server)
+{
+	const char *const argv[] = { "/bin/sh", "-c", "printf x", NULL }, *const candidates[] = { argv[0], NULL };
+	const struct launch_spec spec = {
+		.cwd = "/", .candidates = candidates, .argv = argv, .envp = environment,
+		.stdin_fd = -1, .stdout_fd = server->pipe[1], .stderr_fd = -1, .held_fds = { server->pipe[1], server->pipe[1] },
+	};
+	struct message_launch launch;
+	struct ptable_ref ref;
+	char byte;
+
+	holdings_set_limit(server->holdings, 0);
+	CHECK(ptable_claim(server->table, 1, 1, &ref) == 0);
+	CHECK(message_launch_init(&launch, ref, &spec) == 0);
+	CHECK(message_send_launch(server->socket_fd, &launch) == 0);
+	CHECK(expect(server, MESSAGE_FAILED, 0) == 0);
+	CHECK(ptable_state(server->table, ref) == PTABLE_FAILED);
+	CHECK(ptable_at(server->table, ref.index)->error == EMFILE);
+	CHECK(ptable_at(server->table, ref.index)->step == LAUNCH_STEP_CLONE);
+	ptable_release(server->table, ref);
+	holdings_set_limit(server->holdings, 1000);
+	CHECK(ptable_claim(server->table, 1, 1, &ref) == 0);
+	launch.bytes = NULL;
+	CHECK(message_launch_init(&launch, ref, &spec) == 0);
+	CHECK(message_send_launch(server->socket_fd, &launch) == 0);
+	CHECK(expect(server, MESSAGE_ENDED, 0) == 0);
+	CHECK(read(server->pipe[0], &byte, 1) == 1 && byte == 'x');
+	return 0;
+}
+
+static void a_launch_whose_output_can_not_be_held_fails_before_anything_runs(void **state)
+{
+	const struct scene scene = { .server = has_no_room_for_an_output, .servers = 1 };
+
+	(void)state;
+	assert_int_equal(play(&scene), 0);
+}
+
 static int is_ready_and_killed(struct server *server)
 {
 	ptable_set_ready(server->table, getpid());
@@ -311,6 +350,7 @@ int main(void)
 		cmocka_unit_test(an_end_that_no_server_sees_is_found_by_the_next),
 		cmocka_unit_test(of_launches_sent_before_the_death_each_is_done_once),
 		cmocka_unit_test(what_was_sent_to_be_held_the_next_server_has),
+		cmocka_unit_test(a_launch_whose_output_can_not_be_held_fails_before_anything_runs),
 		cmocka_unit_test(ten_kills_are_survived),
 		cmocka_unit_test(three_that_never_are_ready_end_the_mount_and_what_runs),
 		cmocka_unit_test(five_faults_at_once_end_the_mount),
