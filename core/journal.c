@@ -28,7 +28,7 @@ static const char MAGIC[8] = "mp-jrnl";
 
 struct journal_header {
 	char magic[8];
-	uint32_t version; /* 0: of no use any more */
+	uint32_t version;
 	_Atomic uint32_t active;       /* which half */
 	_Atomic uint64_t committed[2]; /* bytes of each that count */
 };
@@ -45,7 +45,9 @@ struct journal {
 	unsigned half; /* that is written to: not the active one during a compaction */
 	uint64_t end;
 	uint64_t limit;
-	bool failed;
+	bool failed, had_failed; /* a put; had: one before the compaction that is under way */
+	bool missed; /* something that failed since the last attempt to put all */
+	struct text record; /* that is being written */
 };
 
 uint64_t journal_size(void)
@@ -123,16 +125,21 @@ static uint64_t padded(uint64_t size)
 	return (size + 7) & ~(uint64_t)7;
 }
 
+static int fail(struct journal *journal)
+{
+	journal->failed = journal->missed = true;
+	return -ENOSPC;
+}
+
+/* bytes: NULL when they are there already. */
 static int append(struct journal *journal, const struct record_header *header, const void *bytes)
 {
 	uint64_t size = sizeof *header + padded(header->size);
-	if (journal->failed || size > HALF_SIZE - journal->end) {
-		journal->failed = true;
-		return -ENOSPC;
-	}
+	if (journal->failed || size > HALF_SIZE - journal->end)
+		return fail(journal);
 	char *at = half_of(journal, journal->half) + journal->end;
 	memcpy(at, header, sizeof *header);
-	if (header->size)
+	if (header->size && bytes)
 		memcpy(at + sizeof *header, bytes, header->size);
 	journal->end += size;
 	return 0;
@@ -141,9 +148,25 @@ static int append(struct journal *journal, const struct record_header *header, c
 int journal_put(struct journal *journal, const struct record *record)
 {
 	if (record->size > UINT32_MAX)
-		return -ENOSPC;
+		return fail(journal);
 	struct record_header header = { (uint32_t)record->size, (uint32_t)record->kind, record->key };
 	return append(journal, &header, record->bytes);
+}
+
+struct text *journal_begin_record(struct journal *journal)
+{
+	uint64_t left = HALF_SIZE - journal->end, ahead = sizeof (struct record_header);
+	char *at = half_of(journal, journal->half) + journal->end;
+	journal->record = left > ahead ? text_in(at + ahead, left - ahead) : text_in(at, 0);
+	return &journal->record;
+}
+
+int journal_end_record(struct journal *journal, enum record_kind kind, uint64_t key)
+{
+	const struct text *text = &journal->record;
+	if (text_status(text) || text->size > UINT32_MAX)
+		return fail(journal);
+	return append(journal, &(struct record_header){ (uint32_t)text->size, (uint32_t)kind, key }, NULL);
 }
 
 int journal_remove(struct journal *journal, enum record_kind kind, uint64_t key)
@@ -152,22 +175,19 @@ int journal_remove(struct journal *journal, enum record_kind kind, uint64_t key)
 	return append(journal, &header, "");
 }
 
-void journal_spoil(struct journal *journal)
-{
-	journal->failed = true;
-}
-
 bool journal_has_changes(const struct journal *journal)
 {
-	return journal->end != atomic_load(&journal->header->committed[journal->half]);
+	return journal->missed || journal->end != atomic_load(&journal->header->committed[journal->half]);
+}
+
+bool journal_is_whole(const struct journal *journal)
+{
+	return !journal->failed;
 }
 
 void journal_commit(struct journal *journal)
 {
-	/* A journal that lacks something is worse than none: nobody will go on from it. */
-	if (journal->failed)
-		journal->header->version = 0;
-	else
+	if (!journal->failed)
 		atomic_store(&journal->header->committed[journal->half], journal->end);
 }
 
@@ -187,6 +207,8 @@ void journal_begin_compaction(struct journal *journal)
 {
 	journal->half ^= 1;
 	journal->end = 0;
+	journal->had_failed = journal->failed;
+	journal->failed = journal->missed = false;
 	atomic_store(&journal->header->committed[journal->half], 0);
 }
 
@@ -216,7 +238,8 @@ void journal_abandon_compaction(struct journal *journal)
 	journal->half ^= 1;
 	journal->end = atomic_load(&journal->header->committed[journal->half]);
 	journal->limit = limit_after(journal->end);
-	journal->failed = false;
+	journal->failed = journal->had_failed;
+	journal->missed = false;
 }
 
 /* ---- replay ---- */

@@ -3,7 +3,7 @@
  *
  * A record has a key and bytes; the last one put under a key is the one that counts. Records become valid together, by
  * journal_commit(): a server that dies before has changed nothing. When superseded records are too many, all that count
- * are written once more into the other half of the file, which then takes its place.
+ * are written once more into the other half of the file, which then takes its place. No memory is needed for any of it.
  * One writer. Must not know: what records mean.
  */
 #ifndef PROCFS_MP_JOURNAL_H
@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "core/text.h"
 
 /* Replayed in this order, so that what others refer to comes first. A number means the same for ever. */
 enum record_kind {
@@ -51,13 +53,18 @@ int journal_open(int fd, struct journal **out);
 /* NULL is allowed. */
 void journal_close(struct journal *journal);
 
-/* Result: 0; -ENOSPC: there is no room, and with the next commit the journal is nobody's to go on from (journal_open: -EPROTO). */
+/* Result: 0; -ENOSPC: there is no room, and the journal is not whole: what was committed last counts, until all that counts was put again
+ * (journal_begin_compaction). */
 int journal_put(struct journal *journal, const struct record *record);
 int journal_remove(struct journal *journal, enum record_kind kind, uint64_t key);
-/* Something could not be put: as after -ENOSPC. */
-void journal_spoil(struct journal *journal);
-/* Whether anything was put or removed since the last commit. */
+/* A record is written where it will lie: begin gives an empty text, and end puts what it says; before that nothing else may be put,
+ * and one that is never ended was never begun. Result of end: as of journal_put. */
+struct text *journal_begin_record(struct journal *journal);
+int journal_end_record(struct journal *journal, enum record_kind kind, uint64_t key);
+/* Whether anything was to be put or removed since the last commit. */
 bool journal_has_changes(const struct journal *journal);
+bool journal_is_whole(const struct journal *journal);
+/* Nothing is committed that is not whole. */
 void journal_commit(struct journal *journal);
 
 /* JOURNAL_MEMORY bytes of the same file, all 0 at first, for what is too much to be put again at each change. */
@@ -72,8 +79,8 @@ int journal_replay(struct journal *journal, int (*take)(void *context, const str
 
 /* After a commit: whether superseded records are too many. */
 bool journal_wants_compaction(const struct journal *journal);
-/* Between the two, everything that counts is to be put again. The second commits; when a put failed, journal_abandon_compaction
- * leaves all as it was. */
+/* Between the two, everything that counts is to be put again. The second commits, and the journal is whole; when a put failed,
+ * all that was committed is as it was, as after journal_abandon_compaction, and a journal that was not whole is not. */
 void journal_begin_compaction(struct journal *journal);
 void journal_end_compaction(struct journal *journal);
 void journal_abandon_compaction(struct journal *journal);

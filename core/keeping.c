@@ -26,26 +26,24 @@ static uint64_t hash_of(const struct text *text)
 	return hash ? hash : 1;
 }
 
+struct record_name {
+	enum record_kind kind;
+	uint64_t key;
+};
+
 /* known: the hash of what was put last, 0: nothing. */
-static int put(struct manager *manager, enum record_kind kind, uint64_t key, uint64_t *known)
+static int put(struct manager *manager, const struct text *text, struct record_name name, uint64_t *known)
 {
-	struct text *text = &manager->scratch;
-	if (text_status(text)) {
-		text_finish(text);
-		journal_spoil(manager->config.journal);
-		return -ENOMEM;
-	}
-	uint64_t hash = text->size > COMPARED_MOST ? 0 : hash_of(text);
+	uint64_t hash = text->size > COMPARED_MOST || text_status(text) ? 0 : hash_of(text);
 	if (hash && hash == *known)
 		return 0;
 	*known = hash;
-	return journal_put(manager->config.journal, &(struct record){ kind, key, text->data, text->size });
+	return journal_end_record(manager->config.journal, name.kind, name.key);
 }
 
 static struct text *begin_record(struct manager *manager)
 {
-	manager->scratch.size = 0;
-	return &manager->scratch;
+	return journal_begin_record(manager->config.journal);
 }
 
 /* ---- putting ---- */
@@ -79,13 +77,14 @@ static int put_process(struct manager *manager, struct process *process)
 	process_pack(process, &ties, text);
 	restart_pack(process, text);
 	stopping_pack(process, text);
-	int error = put(manager, RECORD_PROCESS, process->id, &kept->state);
+	int error = put(manager, text, (struct record_name){ RECORD_PROCESS, process->id }, &kept->state);
 	bool was_frozen = process->is_frozen;
 	process->is_frozen = process->state != PROCESS_INITIAL;
 	if (error || (was_frozen && process->is_frozen))
 		return error;
-	process_pack_configuration(process, begin_record(manager));
-	return put(manager, RECORD_CONFIGURATION, process->id, &kept->configuration);
+	text = begin_record(manager);
+	process_pack_configuration(process, text);
+	return put(manager, text, (struct record_name){ RECORD_CONFIGURATION, process->id }, &kept->configuration);
 }
 
 static int put_user(struct manager *manager, struct user *user)
@@ -93,7 +92,7 @@ static int put_user(struct manager *manager, struct user *user)
 	struct text *text = begin_record(manager);
 	record_put_bytes(text, user->authkey, user->authkey ? PROCESS_AUTHKEY_SIZE : 0);
 	record_put_string(text, user->error);
-	return put(manager, RECORD_USER, user->uid, &user->kept);
+	return put(manager, text, (struct record_name){ RECORD_USER, user->uid }, &user->kept);
 }
 
 static int put_session(struct manager *manager, struct session *session)
@@ -103,7 +102,7 @@ static int put_session(struct manager *manager, struct session *session)
 	record_put_number(text, session->owner);
 	record_put_number(text, session->start);
 	record_put_number(text, session->over);
-	return put(manager, RECORD_SESSION, session->key, &session->kept);
+	return put(manager, text, (struct record_name){ RECORD_SESSION, session->key }, &session->kept);
 }
 
 static int put_manager(struct manager *manager)
@@ -118,7 +117,7 @@ static int put_manager(struct manager *manager)
 	record_put_number(text, manager->ending);
 	record_put_number(text, manager->killing);
 	record_put_number(text, manager->oldest);
-	return put(manager, RECORD_MANAGER, 0, &manager->kept);
+	return put(manager, text, (struct record_name){ RECORD_MANAGER, 0 }, &manager->kept);
 }
 
 static void forget_hashes(struct manager *manager)

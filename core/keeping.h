@@ -11,7 +11,7 @@
 #include "core/manager.h"
 
 /* Puts what has changed since the last time (all: everything there is). The caller commits.
- * Result: 0; -ENOSPC, -ENOMEM: the journal lacks something, and the next commit makes it nobody's. */
+ * Result: 0; -ENOSPC: the journal is not whole. */
 int keeping_put(struct manager *manager, bool all);
 
 /* Takes a record of the kinds up to RECORD_CONFIGURATION, in the order of a replay, before anything else was made.

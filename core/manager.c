@@ -78,7 +78,6 @@ void manager_destroy(struct manager *manager)
 	settling_stop(manager);
 	callers_finish(&manager->callers);
 	captures_destroy(manager->captures);
-	text_finish(&manager->scratch);
 	free(manager->roster);
 	free(manager->directories);
 	struct user *user, *next;

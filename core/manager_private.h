@@ -102,7 +102,6 @@ struct manager {
 
 	/* core/keeping */
 	struct process_list changed;
-	struct text scratch;
 	uint64_t kept, last_session;
 	bool are_users_changed, are_sessions_changed;
 

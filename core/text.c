@@ -12,6 +12,11 @@ void text_finish(struct text *text)
 	*text = (struct text){0};
 }
 
+struct text text_in(void *memory, size_t size)
+{
+	return (struct text){ .data = memory, .room = size, .is_lent = true };
+}
+
 /* One byte more than asked, so that text_take() always finds room for its NUL. */
 static bool reserve(struct text *text, size_t more)
 {
@@ -20,6 +25,10 @@ static bool reserve(struct text *text, size_t more)
 	if (more < text->room - text->size)
 		return true;
 	size_t room = text->room ? text->room : 64;
+	if (text->is_lent) {
+		text->failed = true;
+		return false;
+	}
 	while (room - text->size <= more) {
 		if (room > (size_t)1 << 40) {
 			text->failed = true;

@@ -15,10 +15,14 @@ struct text {
 	size_t size;
 	size_t room;
 	bool failed;
+	bool is_lent;
 };
 
 /* {0} is an empty text; text_finish frees and empties. */
 void text_finish(struct text *text);
+
+/* An empty text in memory that is somebody's, and has no more than that. It is not to be taken or finished. */
+struct text text_in(void *memory, size_t size);
 
 void text_append(struct text *text, const void *bytes, size_t size);
 void text_add(struct text *text, const char *string);

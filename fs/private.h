@@ -70,6 +70,12 @@ struct control {
 	unsigned handles; /* and how many opens of it there are */
 };
 
+/* The request that the connection began with: far smaller, in every version of the kernel. */
+struct init {
+	size_t size;
+	char bytes[1024] __attribute__((aligned(8)));
+};
+
 struct server {
 	struct server_config config;
 	struct surroundings surroundings;
@@ -87,8 +93,7 @@ struct server {
 	struct journal *journal;
 	struct replies replies; /* not yet sent */
 	struct text answers;    /* replies of the server before, which may not have been sent */
-	struct text init;       /* the request that the connection began with */
-	struct text scratch;
+	struct init init;
 	uint64_t kept, events_kept; /* what the records of the server and of the events said last */
 	uint64_t servers;       /* how many there were before */
 	struct events *events;
@@ -98,6 +103,7 @@ struct server {
 	struct control control[2]; /* the root's and the processes' that were looked up last */
 	struct timespec mounted;
 	bool answered_init, serving;
+	bool is_spoiled; /* not all that has changed is kept */
 	bool receives_first; /* to memory that is not there yet */
 	bool has_epochs; /* the kernel can be told that names have changed */
 	int status;

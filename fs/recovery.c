@@ -34,28 +34,33 @@ int recovery_open(struct server *server)
 
 static struct text *begin_record(struct server *server)
 {
-	server->scratch.size = 0;
-	return &server->scratch;
+	return journal_begin_record(server->journal);
 }
 
 static void put(struct server *server, enum record_kind kind, uint64_t key)
 {
-	if (text_status(&server->scratch)) {
-		text_finish(&server->scratch);
-		journal_spoil(server->journal);
-		return;
-	}
-	journal_put(server->journal, &(struct record){ kind, key, server->scratch.data, server->scratch.size });
+	journal_end_record(server->journal, kind, key);
+}
+
+static void put_init(struct server *server)
+{
+	const struct init *init = &server->init;
+	journal_put(server->journal, &(struct record){ RECORD_INIT, 0, init->bytes, init->size });
+}
+
+static int take_init(struct server *server, const void *bytes, size_t size)
+{
+	if (size > sizeof server->init.bytes)
+		return -EPROTO;
+	memcpy(server->init.bytes, bytes, size);
+	server->init.size = size;
+	return 0;
 }
 
 void recovery_keep_init(struct server *server, const void *bytes, size_t size)
 {
-	server->init.size = 0;
-	text_append(&server->init, bytes, size);
-	if (text_status(&server->init))
-		journal_spoil(server->journal);
-	else
-		journal_put(server->journal, &(struct record){ RECORD_INIT, 0, bytes, size });
+	if (!take_init(server, bytes, size))
+		put_init(server);
 }
 
 void recovery_keep_lock(struct server *server, const struct lock *lock)
@@ -120,6 +125,13 @@ static void put_answers_of_the_dead(struct server *server)
 		journal_put(server->journal, &(struct record){ RECORD_ANSWER, ANSWERS_OF_THE_DEAD, answers->data, answers->size });
 }
 
+static void put_replies(struct server *server)
+{
+	const struct text *replies = &server->replies.queue;
+	if (replies->size)
+		journal_put(server->journal, &(struct record){ RECORD_ANSWER, ANSWERS_OF_OURS, replies->data, replies->size });
+}
+
 static void put_all(struct server *server)
 {
 	struct handle *handle;
@@ -131,30 +143,54 @@ static void put_all(struct server *server)
 		recovery_keep_lock(server, lock);
 	LIST_FOREACH(handle, &server->handles, link)
 		put_handle(server, handle);
-	journal_put(server->journal, &(struct record){ RECORD_INIT, 0, server->init.data, server->init.size });
+	put_init(server);
 	put_answers_of_the_dead(server);
+}
+
+static void compact(struct server *server)
+{
+	journal_begin_compaction(server->journal);
+	put_all(server);
+	put_replies(server);
+	journal_end_compaction(server->journal);
+}
+
+/* What could not be put at a change is put with all the rest, at once or at a later change. */
+static void mend(struct server *server)
+{
+	bool was_whole = !server->is_spoiled;
+	compact(server);
+	server->is_spoiled = !journal_is_whole(server->journal);
+	if (was_whole && server->is_spoiled)
+		log_error("what is to be kept finds no room: a server that dies now is followed by one that knows what was kept before, and "
+			  "nothing is launched until there is room");
+	else if (!was_whole && !server->is_spoiled)
+		log_warning("all is kept again");
 }
 
 /* COMMIT */
 bool recovery_keep(struct server *server)
 {
-	const struct text *replies = &server->replies.queue;
 	put_changed(server);
 	if (!journal_has_changes(server->journal))
 		return false;
-	if (replies->size)
-		journal_put(server->journal, &(struct record){ RECORD_ANSWER, ANSWERS_OF_OURS, replies->data, replies->size });
-	journal_commit(server->journal);
+	put_replies(server);
+	if (journal_is_whole(server->journal))
+		journal_commit(server->journal);
+	else
+		mend(server);
 	return true;
+}
+
+bool recovery_is_whole(const struct server *server)
+{
+	return !server->is_spoiled;
 }
 
 void recovery_compact(struct server *server)
 {
-	if (!journal_wants_compaction(server->journal))
-		return;
-	journal_begin_compaction(server->journal);
-	put_all(server);
-	journal_end_compaction(server->journal);
+	if (journal_wants_compaction(server->journal))
+		compact(server);
 }
 
 /* ---- taking ---- */
@@ -204,8 +240,7 @@ static int take(void *context, const struct record *record)
 		text_append(&server->answers, record->bytes, record->size);
 		return text_status(&server->answers);
 	case RECORD_INIT:
-		text_append(&server->init, record->bytes, record->size);
-		return text_status(&server->init);
+		return take_init(server, record->bytes, record->size);
 	default:
 		return keeping_take(server->manager, record);
 	}
@@ -253,7 +288,7 @@ void recovery_all_were_resent(struct server *server)
 /* libfuse learns what was agreed on when the connection began. The kernel had its reply long ago. */
 static void repeat_init(struct server *server)
 {
-	struct fuse_buf buffer = { .mem = server->init.data, .size = server->init.size };
+	struct fuse_buf buffer = { .mem = server->init.bytes, .size = server->init.size };
 	if (!server->init.size)
 		return;
 	server->replies.dropped = true;

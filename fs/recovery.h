@@ -17,6 +17,8 @@ int recovery_open(struct server *server);
 
 /* Puts what has changed since the last time, with the replies that tell of it, and commits. Result: false: there was nothing. */
 bool recovery_keep(struct server *server);
+/* Whether all that has changed is kept. While it is not, nothing may be let go of or launched, for a new server goes on from before. */
+bool recovery_is_whole(const struct server *server);
 /* When superseded records are too many, puts everything once more; after the replies were sent. */
 void recovery_compact(struct server *server);
 

@@ -43,8 +43,6 @@ void server_destroy(struct server *server)
 	journal_close(server->journal);
 	text_finish(&server->replies.queue);
 	text_finish(&server->answers);
-	text_finish(&server->init);
-	text_finish(&server->scratch);
 	free(server->buffer.mem);
 	free(server);
 }
@@ -115,7 +113,8 @@ void server_settle(struct server *server)
 	bool kept = recovery_keep(server); /* COMMIT */
 	cache_settle(server->cache);
 	replies_send(&server->replies, server->config.fuse_fd); /* REPLY */
-	manager_tell(server->manager); /* TELL */
+	if (recovery_is_whole(server))
+		manager_tell(server->manager); /* TELL */
 	if (kept)
 		recovery_compact(server);
 }

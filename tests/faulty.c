@@ -1,5 +1,5 @@
 /*
- * The program with memory and descriptors that run out and a clock that jumps on request: linked with --wrap for what it calls
+ * The program with memory, descriptors and room in the journal that run out and a clock that jumps on request: linked with --wrap for what it calls
  * (meson.build), and ruled by a test through the file that $PROCFS_MP_FAULTS names.
  */
 #include <dirent.h>
@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/journal.h"
+
 struct fuse_session;
 
 /* As tests/mount/test_faulty.py packs it. */
@@ -30,8 +32,9 @@ struct faults {
 	_Atomic int64_t lacks; /* enum lack */
 };
 
-/* Which calls are counted: those that want memory, or a descriptor, which nobody on the machine gets any more (ENFILE). */
-enum lack { LACKS_MEMORY, LACKS_FILES };
+/* Which calls are counted: those that want memory, or a descriptor, which nobody on the machine gets any more (ENFILE), or that put a
+ * record. */
+enum lack { LACKS_MEMORY, LACKS_FILES, LACKS_ROOM };
 
 static struct faults *faults;
 
@@ -40,6 +43,8 @@ void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 char *__real_strdup(const char *string);
 char *__real_strndup(const char *string, size_t size);
+int __real_journal_end_record(struct journal *journal, enum record_kind kind, uint64_t key);
+int __wrap_journal_end_record(struct journal *journal, enum record_kind kind, uint64_t key);
 bool __real_notify_resend(struct fuse_session *session);
 bool __wrap_notify_resend(struct fuse_session *session);
 int __real_clock_gettime(clockid_t clock, struct timespec *out);
@@ -156,6 +161,13 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 	if (number == SYS_pidfd_open && fails(LACKS_FILES))
 		return -1;
 	return __real_syscall(number, a, b, c, d, e, f);
+}
+
+/* As at the end of its half. */
+int __wrap_journal_end_record(struct journal *journal, enum record_kind kind, uint64_t key)
+{
+	const struct record too_large = { kind, key, NULL, (size_t)UINT32_MAX + 1 };
+	return fails(LACKS_ROOM) ? journal_put(journal, &too_large) : __real_journal_end_record(journal, kind, key);
 }
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out)

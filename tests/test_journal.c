@@ -134,6 +134,70 @@ static void a_compaction_that_never_ended_has_changed_nothing(void **state)
 	close(fd);
 }
 
+static void a_record_that_is_written_where_it_lies_is_as_any_other(void **state)
+{
+	(void)state;
+	int fd = journal_make();
+	struct journal *journal = open_journal(fd);
+	put(journal, RECORD_USER, 1, "first");
+	text_add(journal_begin_record(journal), "never ended");
+	struct text *text = journal_begin_record(journal);
+	text_add(text, "in ");
+	text_printf(text, "%s", "place");
+	assert_int_equal(journal_end_record(journal, RECORD_USER, 2), 0);
+	journal_begin_record(journal);
+	assert_int_equal(journal_end_record(journal, RECORD_USER, 3), 0);
+	put(journal, RECORD_USER, 4, "last");
+	journal_commit(journal);
+	text_add(journal_begin_record(journal), "not ended either");
+	assert_false(journal_has_changes(journal));
+	journal_commit(journal);
+	journal_close(journal);
+	expect(fd, "2.1=first 2.2=in place 2.3= 2.4=last ");
+	close(fd);
+}
+
+static void put_too_much(struct journal *journal)
+{
+	assert_int_equal(journal_put(journal, &(struct record){ RECORD_USER, 1, "", (size_t)UINT32_MAX + 1 }), -ENOSPC);
+	assert_false(journal_is_whole(journal));
+	assert_true(journal_has_changes(journal));
+}
+
+static void what_was_committed_counts_until_a_journal_that_lacks_something_is_whole_again(void **state)
+{
+	(void)state;
+	int fd = journal_make();
+	struct journal *journal = open_journal(fd);
+	put(journal, RECORD_USER, 1, "before");
+	journal_commit(journal);
+	put(journal, RECORD_USER, 2, "with it");
+	put_too_much(journal);
+	journal_commit(journal);
+	assert_int_equal(journal_remove(journal, RECORD_USER, 1), -ENOSPC);
+	journal_commit(journal);
+	expect(fd, "2.1=before ");
+	for (int i = 0; i < 2; i++) {
+		journal_begin_compaction(journal);
+		put(journal, RECORD_USER, 2, "half");
+		put_too_much(journal);
+		journal_end_compaction(journal);
+		assert_false(journal_is_whole(journal));
+		assert_false(journal_has_changes(journal));
+		expect(fd, "2.1=before ");
+	}
+	journal_begin_compaction(journal);
+	put(journal, RECORD_USER, 2, "all");
+	journal_end_compaction(journal);
+	assert_true(journal_is_whole(journal));
+	expect(fd, "2.2=all ");
+	put(journal, RECORD_USER, 3, "after");
+	journal_commit(journal);
+	journal_close(journal);
+	expect(fd, "2.2=all 2.3=after ");
+	close(fd);
+}
+
 static void a_file_that_is_none_is_refused(void **state)
 {
 	(void)state;
@@ -197,6 +261,8 @@ int main(void)
 		cmocka_unit_test(what_was_not_committed_never_was),
 		cmocka_unit_test(a_compaction_that_ends_takes_the_place),
 		cmocka_unit_test(a_compaction_that_never_ended_has_changed_nothing),
+		cmocka_unit_test(a_record_that_is_written_where_it_lies_is_as_any_other),
+		cmocka_unit_test(what_was_committed_counts_until_a_journal_that_lacks_something_is_whole_again),
 		cmocka_unit_test(a_file_that_is_none_is_refused),
 		cmocka_unit_test(a_replay_ends_with_the_first_refusal),
 		cmocka_unit_test(what_was_never_written_is_no_record),

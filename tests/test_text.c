@@ -171,6 +171,27 @@ static void a_sentence_is_one_line_whatever_it_quotes(void **state)
 	assert_null(strchr(why.sentence, '\n'));
 }
 
+static void a_text_in_memory_that_is_lent_never_grows_beyond_it(void **state)
+{
+	char memory[80] = { 0 };
+	struct text text = text_in(memory, 79);
+
+	(void)state;
+	text_printf(&text, "%d", 12345);
+	text_append(&text, "0123456789012345678901234567890123456789012345678901234567890123456789012", 73);
+	assert_int_equal(text_status(&text), 0);
+	assert_int_equal(text.size, 78);
+	assert_ptr_equal(text.data, memory);
+	assert_memory_equal(memory, "123450123", 9);
+	text_add(&text, "3");
+	assert_int_equal(text_status(&text), -ENOMEM);
+	assert_int_equal(text.size, 78);
+	assert_int_equal(memory[78], 0);
+	text = text_in(memory, 0);
+	text_add(&text, "x");
+	assert_int_equal(text_status(&text), -ENOMEM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +204,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_gives_its_errno_negative_and_its_sentence),
 		cmocka_unit_test(a_sentence_is_cut_visibly_and_only_when_too_long),
 		cmocka_unit_test(a_sentence_is_one_line_whatever_it_quotes),
+		cmocka_unit_test(a_text_in_memory_that_is_lent_never_grows_beyond_it),
 	};
 
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);

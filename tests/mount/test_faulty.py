@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
-"""Memory and descriptors that run out, at each call of a life that wants some in turn, and a clock that jumps.
+"""Memory, descriptors and room that run out, at each call of a life that wants some in turn, and a clock that jumps.
 
 Runs tests/faulty, the program in which they run out and the clock jumps on request.
 """
 import errno
 import mmap
 import os
+import resource
 import select
 import signal
 import struct
 import tempfile
 
 from harness import Mount, Skip, claim, main
-from plain import SLOWNESS, Background, append, contains, errno_name, errno_of, exists, read, same, value, wait_until, write
+from plain import (SLOWNESS, Background, append, contains, errno_name, errno_of, exists, expect_errno, read, same, value, wait_until,
+                   write)
 
 FORMAT = '7q'  # struct faults of tests/faulty.c
-MEMORY, FILES = 0, 1
+MEMORY, FILES, ROOM = range(3)
 LACKS = (errno.ENOMEM, errno.ENFILE)
 EVERYBODY = -1
 
@@ -128,6 +130,13 @@ def life(mp):
     same(persist(mp.names), [])
 
 
+def another_server_goes_on(mp):
+    """Whatever was lacking before: the server is killed, and another has all that there is."""
+    path = mp.start('kept', 'sleep', '1000', name='a name')
+    mp.kill_server()
+    same((value(path + '/alive'), value(path + '/name')), ('1', 'a name'), mp.messages()[-300:])
+
+
 def count_allocations(mp, faults):
     faults.arm(mp.server)
     life(mp)
@@ -138,7 +147,7 @@ def count_allocations(mp, faults):
 
 @claim(timeout=500)
 def an_allocation_that_fails_is_enomem_or_nothing_and_changes_nothing():
-    """Without memory a call is ENOMEM or succeeds; done again it succeeds as if nothing had been; the server lives."""
+    """Without memory a call is ENOMEM or succeeds; done again it succeeds as if nothing had been; the server lives, and may be killed."""
     faults = Faults()
     with faulty_mount(faults) as mp:
         life(mp)
@@ -152,6 +161,7 @@ def an_allocation_that_fails_is_enomem_or_nothing_and_changes_nothing():
                 raise
             assert mp.healthy(), f'the server died of allocation {number}: {mp.messages()[-300:]}'
         faults.arm(0)
+        another_server_goes_on(mp)
 
 
 @claim
@@ -181,7 +191,7 @@ def a_write_that_goes_on_with_a_value_is_enomem_and_nothing_else():
 
 @claim(timeout=500)
 def memory_that_is_gone_for_long_is_survived():
-    """While there is no memory at all every call is ENOMEM or succeeds, and after that all is as it was."""
+    """While there is no memory at all every call is ENOMEM or succeeds, and after that all is as it was, through a kill too."""
     faults = Faults()
     with faulty_mount(faults) as mp:
         allocations = count_allocations(mp, faults)
@@ -190,6 +200,95 @@ def memory_that_is_gone_for_long_is_survived():
             life(mp)
             assert mp.healthy(), f'the server died of allocation {number}: {mp.messages()[-300:]}'
         faults.arm(0)
+        another_server_goes_on(mp)
+
+
+@claim
+def memory_that_lacks_for_a_larger_value_than_any_before_leaves_nothing_that_ends_the_mount():
+    """A lack of memory is no fault, at whatever it was: all that was answered is there after a kill."""
+    faults = Faults()
+    large, number, seen = '#' * 100000, 0, 1
+    while number < seen:
+        with faulty_mount(faults) as mp:
+            path = mp.make('p')
+            faults.arm(mp.server, number, 1)
+            persist(write, path + '/run', large)
+            seen = faults.seen()
+            faults.arm(0)
+            if not seen:
+                raise Skip('this is not tests/faulty, whose memory can run out')
+            another_server_goes_on(mp)
+            same(read(path + '/run'), large, f'allocation {number} of {seen}')
+        number += 1
+
+
+def put_much(path):
+    """A value that is as large as half the memory which there is; refused or not."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    try:
+        code = 0
+        for _ in range(64):
+            code = code or errno_of(os.write, descriptor, b'#' * (1 << 17))
+    finally:
+        code = code or errno_of(os.close, descriptor)
+    same(code in (0, errno.ENOMEM), True, f'{errno_name(code)} {read(os.path.dirname(path) + "/error")}')
+
+
+@claim(timeout=120)
+def a_large_value_that_finds_little_memory_is_enomem_or_kept():
+    """A lack of memory is no fault: whatever was refused, all that was answered is there after a kill."""
+    if SLOWNESS > 1:
+        raise Skip('a sanitizer takes the memory itself')
+    with Mount() as mp:
+        kept, path = mp.start('kept', 'sleep', '1000'), mp.make('p')
+        for extra in range(0, 60 << 20, 3 << 18):
+            size = int(open(f'/proc/{mp.server}/statm').read().split()[0]) * resource.getpagesize()
+            before = resource.prlimit(mp.server, resource.RLIMIT_AS)
+            resource.prlimit(mp.server, resource.RLIMIT_AS, (size + extra, before[1]))
+            put_much(path + '/run')
+            resource.prlimit(mp.server, resource.RLIMIT_AS, before)
+            write(path + '/run', 'exit 3')
+            mp.kill_server()
+            same((value(kept + '/alive'), read(path + '/run')), ('1', 'exit 3'), f'{extra} bytes')
+        write(path + '/ctl', 'start\njoin')
+        same(value(path + '/exitcode'), '3')
+
+
+@claim(timeout=300)
+def what_found_no_room_in_the_journal_is_kept_as_soon_as_there_is():
+    """Until there is, what was kept before is what a new server knows, and nothing is launched that it would not know."""
+    faults = Faults()
+    with faulty_mount(faults) as mp:
+        faults.arm(mp.server, lacks=ROOM)
+        life(mp)
+        puts = faults.seen()
+        if not puts:
+            raise Skip('this is not tests/faulty, whose room can run out')
+        for number in range(0, puts, int(SLOWNESS)):
+            faults.arm(mp.server, number, 1, lacks=ROOM)
+            life(mp)
+            if number % 16 == 0:
+                mp.kill_server()
+        same('finds no room' in mp.messages(), False, 'all could be put with all the rest')
+        before = mp.start('before', 'sleep', '1000')
+        for is_killed in (True, False):
+            faults.arm(mp.server, 0, 1 << 40, lacks=ROOM)
+            path = mp.make('during', 'sleep', '1000')
+            start = Background(write, path + '/ctl', 'start')
+            mp.wait_until_held(start)
+            contains(mp.messages(), 'finds no room')
+            if is_killed:
+                mp.kill_server()
+                expect_errno((errno.EBADF, errno.ENOENT, errno.ESTALE), start.result)
+                same((mp.names(), value(before + '/alive')), (['before'], '1'))
+            else:
+                same((value(path + '/pid'), value(before + '/alive')), ('', '1'))
+                faults.arm(0)
+                os.mkdir(mp('after'))
+                start.result()
+        contains(mp.messages(), 'all is kept again')
+        mp.kill_server()
+        same([value(one + '/state') for one in (before, path, mp('after'))], ['running', 'running', 'initial'])
 
 
 @claim(timeout=300)
