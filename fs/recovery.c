@@ -127,9 +127,14 @@ static void put_answers_of_the_dead(struct server *server)
 
 static void put_replies(struct server *server)
 {
-	const struct text *replies = &server->replies.queue;
-	if (replies->size)
-		journal_put(server->journal, &(struct record){ RECORD_ANSWER, ANSWERS_OF_OURS, replies->data, replies->size });
+	const struct replies *replies = &server->replies;
+	if (!replies->queue.size && !replies->urgent_count)
+		return;
+	struct text *text = begin_record(server);
+	text_append(text, replies->queue.data, replies->queue.size);
+	for (int i = 0; i < replies->urgent_count; i++)
+		text_append(text, replies->urgent[i].iov_base, replies->urgent[i].iov_len);
+	put(server, RECORD_ANSWER, ANSWERS_OF_OURS);
 }
 
 static void put_all(struct server *server)

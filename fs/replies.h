@@ -17,6 +17,8 @@
 /* Whole messages of the kernel's protocol, one behind the other; each begins with its length. */
 struct replies {
 	struct text queue;
+	const struct iovec *urgent; /* the parts of one that found no memory in there, while it is kept and sent */
+	int urgent_count;
 	bool dropped; /* nobody wants them: the connection has had its INIT already */
 };
 

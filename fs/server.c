@@ -134,7 +134,10 @@ static ssize_t on_sending(int fd, struct iovec *parts, int count, void *userdata
 	if (header->unique && !replies_add(&server->replies, parts, count))
 		return (ssize_t)header->len;
 	if (header->unique) {
+		server->replies.urgent = parts;
+		server->replies.urgent_count = count;
 		recovery_keep(server);
+		server->replies.urgent_count = 0;
 		cache_settle(server->cache);
 	}
 	return writev(fd, parts, count);
