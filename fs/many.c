@@ -42,8 +42,8 @@ int many_parse(const struct view *view, struct step *step)
 		step->signal_number = named.signal_number;
 	}
 	step->tree = whom_is_tree(step);
-	if (!error && (!whom_first(step) || whom_take_seconds(view, step) == whom_first(step)))
-		error = whom_refuse_nobody(view, step);
+	if (!error)
+		error = whom_check(view, step);
 	step->seconds = -1;
 	return error;
 }

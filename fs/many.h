@@ -13,7 +13,7 @@
 struct gathering;
 
 /* Splits the words behind step->verb and checks what can be told without the processes.
- * Result: 0; -EINVAL, -ENOMEM, with a sentence. */
+ * Result: 0; -EINVAL, -E2BIG, -ENOMEM, with a sentence. */
 int many_parse(const struct view *view, struct step *step);
 
 /* Does the line; `waiter` is told once, when all have come to what they are waited for, or one of them for `any`.

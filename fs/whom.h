@@ -9,6 +9,9 @@
 
 #include "fs/ctl.h"
 
+/* Patterns in a line, `all` among them: each is held against all that the writer may control. */
+enum { WHOM_PATTERNS_MOST = 64 };
+
 /* Each once, the oldest first. */
 struct process_ids {
 	size_t count;
@@ -28,15 +31,15 @@ const char *whom_first(const struct step *step);
  * is -1. */
 const char *whom_take_seconds(const struct view *view, struct step *step);
 
-/* Result: -EINVAL, with the sentence that nobody is meant. */
-int whom_refuse_nobody(const struct view *view, const struct step *step);
+/* Whether the words can say who. Result: 0; -EINVAL (nobody is meant), -E2BIG (too many or too long patterns), with a
+ * sentence. */
+int whom_check(const struct view *view, struct step *step);
 
 /* Its exec has succeeded, or it could be signalled all the same. */
 bool whom_is_started(const struct view *view, const struct process *process);
 
 /* again: the line was interrupted and is sent once more; what it has started meanwhile is still meant.
- * Result: 0 and *out, never empty (free() frees); -ENOENT, -EACCES, -EINVAL (nobody is meant), with a sentence;
- * -ENOMEM. */
+ * Result: 0 and *out, never empty (free() frees); -ENOENT, -EACCES, or as whom_check(), with a sentence; -ENOMEM. */
 int whom_choose(const struct view *view, struct step *step, bool again, struct process_ids **out);
 
 #endif

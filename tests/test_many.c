@@ -2,7 +2,10 @@
 
 #include "fs/ctl.h"
 #include "fs/many.h"
+#include "core/pattern.h"
 #include "fs/resumption.h"
+#include "fs/verbs.h"
+#include "fs/whom.h"
 
 static struct view view_of(struct world *world)
 {
@@ -55,6 +58,96 @@ static void a_line_that_cannot_be_done_is_refused_with_a_sentence(void **state)
 		assert_int_equal(run(world, bad[i].text, &script, &told), bad[i].error);
 		assert_non_null(strstr(world->why.sentence, bad[i].part));
 		script_finish(&script);
+	}
+}
+
+/* Parses alone. */
+static int parse(struct world *world, const char *text)
+{
+	struct view view = view_of(world);
+	struct script script;
+	int error = script_parse(&view, text, strlen(text), &script);
+
+	if (!error)
+		script_finish(&script);
+	return error;
+}
+
+static void a_line_has_so_many_patterns_and_no_more(void **state)
+{
+	struct world *world = *state;
+	char text[PATTERN_LONGEST + 3 * WHOM_PATTERNS_MOST + 16] = "kill";
+
+	world_make(world, "[new");
+	for (size_t i = 0; i < WHOM_PATTERNS_MOST; i++)
+		strcat(text, i % 2 ? " all" : " *");
+	strcat(text, " [new [new");
+	assert_int_equal(parse(world, text), 0);
+	strcat(text, " ?");
+	assert_int_equal(parse(world, text), -E2BIG);
+	assert_non_null(strstr(world->why.sentence, "at most 64 patterns"));
+	memset(text + sprintf(text, "kill "), '*', PATTERN_LONGEST + 1);
+	text[5 + PATTERN_LONGEST] = '\0';
+	assert_int_equal(parse(world, text), 0);
+	text[5 + PATTERN_LONGEST] = '*';
+	text[5 + PATTERN_LONGEST + 1] = '\0';
+	assert_int_equal(parse(world, text), -E2BIG);
+	assert_non_null(strstr(world->why.sentence, "at most 255 bytes"));
+}
+
+static const struct {
+	const char *words;
+	int error;
+	size_t count;
+	const char *part;
+} chosen[] = {
+	{ "*", 0, 3, "" },
+	{ "all", 0, 3, "" },
+	{ "all * all a? *2 a1 a1 b a1", 0, 3, "" },
+	{ "a1 b a2", 0, 3, "" },
+	{ "b b b", 0, 1, "" },
+	{ "a1 a*", 0, 2, "" },
+	{ "a* x* c", -ENOENT, 0, "'x*'" },
+	{ "a* c x*", -ENOENT, 0, "named c" },
+	{ "* hers x*", -EACCES, 0, "hers is not yours" },
+	{ "x* hers", -ENOENT, 0, "'x*'" },
+	{ "h*", -ENOENT, 0, "'h*'" },
+	{ "* new*", -ENOENT, 0, "'new*'" },
+	{ "* new1", 0, 4, "" },
+};
+
+/* Each word is seen to match, the first that does not is told, and nobody is chosen twice. */
+static void whom_words_mean_is_chosen_once(void **state)
+{
+	struct world *world = *state;
+	struct view view = view_of(world);
+
+	world->caller.uid = 12345;
+	world->surroundings.uid = 12345;
+	world_run_as(world, world_make(world, "a1"), 2147480000);
+	world_run_as(world, world_make(world, "a2"), 2147480001);
+	world_run_as(world, world_make(world, "b"), 2147480002);
+	world_make(world, "new1");
+	world_run_as(world, world_make(world, "hers"), 2147480010);
+	manager_by_directory(world->manager, "hers")->owner = 54321;
+	for (size_t i = 0; i < sizeof(chosen) / sizeof(chosen[0]); i++) {
+		struct step step = { .seconds = -1 };
+		struct process_ids *ids = NULL;
+		char text[64];
+
+		for (size_t row = 0; !step.verb || strcmp(step.verb->word, "signal"); row++)
+			step.verb = verb_row(row);
+		world->why.sentence[0] = '\0';
+		step.value = text;
+		step.size = (size_t)snprintf(text, sizeof text, "TERM %s", chosen[i].words);
+		assert_int_equal(many_parse(&view, &step), 0);
+		assert_int_equal(whom_choose(&view, &step, false, &ids), chosen[i].error);
+		assert_non_null(strstr(world->why.sentence, chosen[i].part));
+		assert_int_equal(ids ? ids->count : 0, chosen[i].count);
+		for (size_t j = 1; ids && j < ids->count; j++)
+			assert_true(ids->id[j] > ids->id[j - 1]);
+		free(ids);
+		words_finish(&step.who);
 	}
 }
 
@@ -172,6 +265,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(a_line_that_cannot_be_done_is_refused_with_a_sentence),
+		IN_WORLD(a_line_has_so_many_patterns_and_no_more),
+		IN_WORLD(whom_words_mean_is_chosen_once),
 		IN_WORLD(join_of_many_is_told_once_after_the_last_end),
 		IN_WORLD(join_any_is_told_at_the_first_end_and_says_whose),
 		IN_WORLD(a_join_whose_time_is_over_names_those_that_still_run),

@@ -60,7 +60,7 @@ static void check_chosen(const struct view *view, const struct step *step, const
 
 static void check_refusal(int error, const struct refusal *why)
 {
-	require(error == -EINVAL || error == -ENOENT, "a refusal is EINVAL or ENOENT");
+	require(error == -EINVAL || error == -ENOENT || error == -E2BIG, "a refusal is EINVAL, ENOENT or E2BIG");
 	require(why->sentence[0] && !strchr(why->sentence, '\n'), "a refusal is one line");
 }
 

@@ -117,6 +117,20 @@ def words_that_mean_nothing_are_quoted_and_nothing_is_done(mp):
 
 
 @claim
+def a_line_of_more_patterns_than_64_is_refused_before_anything_is_done(mp):
+    """A line may have 64 patterns, each of 255 bytes: E2BIG and a sentence above."""
+    sleepers(mp, 'p')
+    for words, part in (('kill p\nsignal CONT' + ' *' * 32000, 'at most 64 patterns'), ('kill p\nkill' + ' all' * 65, 'at most 64 patterns'),
+                        ('kill p\nkill *' + 'x' * 255, 'at most 255 bytes')):
+        refused(mp, E.E2BIG, words, part)
+    same(states(mp, 'p'), ['running'])
+    write(mp('ctl'), 'signal CONT' + ' *' * 32 + ' all' * 32 + ' p' * 20000)
+    write(mp('ctl'), 'signal CONT p' + '*' * 254)
+    write(mp('ctl'), 'kill [[:lower:]]\njoin *')
+    same(states(mp, 'p'), ['ended'])
+
+
+@claim
 def lines_before_the_refused_one_stay_done_and_are_said(mp):
     """Lines done stay done; the first that fails ends the write, and `error` says which."""
     sleepers(mp, 'a', 'b')
