@@ -69,19 +69,28 @@ static size_t character_size(const unsigned char *bytes, size_t size)
 	return length;
 }
 
-static void add_character(struct json *json, const unsigned char *bytes, size_t length)
+static bool is_plain(unsigned char byte)
+{
+	return byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+static void add_escaped(struct json *json, unsigned char byte)
 {
 	static const char SHORT[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
-	if (!length) {
-		text_add(json->out, "\\ufffd");
-		json->replaced = true;
-	} else if (bytes[0] < sizeof SHORT && SHORT[bytes[0]]) {
-		text_append(json->out, (char[]){ '\\', SHORT[bytes[0]] }, 2);
-	} else if (bytes[0] < ' ' || bytes[0] == 0x7f) {
-		text_printf(json->out, "\\u%04x", bytes[0]);
-	} else {
-		text_append(json->out, bytes, length);
-	}
+	static const char DIGITS[] = "0123456789abcdef";
+	if (byte < sizeof SHORT && SHORT[byte])
+		text_append(json->out, (char[]){ '\\', SHORT[byte] }, 2);
+	else
+		text_append(json->out, (char[]){ '\\', 'u', '0', '0', DIGITS[byte >> 4], DIGITS[byte & 15] }, 6);
+}
+
+/* All that needs no escape, from here on. */
+static size_t run_size(const unsigned char *bytes, size_t size)
+{
+	size_t run = 0, length;
+	while (run < size && (length = is_plain(bytes[run]) ? 1 : bytes[run] < 0x80 ? 0 : character_size(bytes + run, size - run)))
+		run += length;
+	return run;
 }
 
 void json_bytes(struct json *json, const char *bytes, size_t size)
@@ -90,9 +99,18 @@ void json_bytes(struct json *json, const char *bytes, size_t size)
 	text_add(json->out, "\"");
 	for (size_t at = 0; at < size;) {
 		const unsigned char *here = (const unsigned char *)bytes + at;
-		size_t length = character_size(here, size - at);
-		add_character(json, here, length);
-		at += length ? length : 1;
+		size_t run = run_size(here, size - at);
+		text_append(json->out, here, run);
+		at += run;
+		if (at == size)
+			break;
+		if (here[run] < 0x80) {
+			add_escaped(json, here[run]);
+		} else {
+			text_add(json->out, "\\ufffd");
+			json->replaced = true;
+		}
+		at++;
 	}
 	text_add(json->out, "\"");
 }

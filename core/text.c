@@ -79,14 +79,42 @@ void text_printf(struct text *text, const char *format, ...)
 		text->size += (size_t)size;
 }
 
+/* What a line shows as it is, from here on. */
+static size_t plain_size(const char *name, const char *end)
+{
+	const char *at = name;
+	while (at < end && (unsigned char)*at >= ' ' && *at != 0x7f && *at != '\\')
+		at++;
+	return (size_t)(at - name);
+}
+
+static void add_line(struct text *text, const char *name, const char *end)
+{
+	while (name < end) {
+		size_t plain = plain_size(name, end);
+		text_append(text, name, plain);
+		name += plain;
+		if (name == end)
+			break;
+		unsigned char c = (unsigned char)*name++;
+		text_append(text, (char[]){ '\\', (char)('0' + (c >> 6)), (char)('0' + (c >> 3 & 7)), (char)('0' + (c & 7)) }, 4);
+	}
+}
+
 void text_add_name(struct text *text, const char *name)
 {
-	for (const unsigned char *c = (const unsigned char *)name; *c; c++) {
-		if (*c < ' ' || *c == 0x7f || *c == '\\')
-			text_printf(text, "\\%03o", *c);
-		else
-			text_append(text, c, 1);
-	}
+	add_line(text, name, name + strlen(name));
+}
+
+void text_add_name_up_to(struct text *text, const char *name, size_t most)
+{
+	size_t size = strnlen(name, most + 1), kept = size;
+	if (size > most)
+		for (kept = most; kept && ((unsigned char)name[kept] & 0xc0) == 0x80;)
+			kept--;
+	add_line(text, name, name + kept);
+	if (kept < size)
+		text_add(text, "...");
 }
 
 int text_status(const struct text *text)

@@ -30,6 +30,8 @@ void text_printf(struct text *text, const char *format, ...) __attribute__((form
 
 /* Appends a name as one line of a listing shows it: newline, backslash and control characters as \ooo. */
 void text_add_name(struct text *text, const char *name);
+/* The same of its first `most` bytes, and "..." behind them when there are more; no character of UTF-8 is cut. */
+void text_add_name_up_to(struct text *text, const char *name, size_t most);
 
 /* Result: 0, or -ENOMEM when any append failed. */
 int text_status(const struct text *text);

@@ -1,6 +1,7 @@
 #include "fs/files.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -37,8 +38,10 @@ static const struct row ROOT_ROWS[] = {
 	  .help = "your last refusal that belongs to no process, as a sentence" },
 	{ .name = "help", .show = files_show_help, .help = "this text" },
 	{ .name = "version", .show = version_show, .help = "the version of procfs-mp; the pids of the mount's two processes, keeper and server" },
-	{ .name = "status", .show = all_status_show, .help = "all processes, a line each, as a table for people" },
-	{ .name = "status.json", .show = all_status_json_show, .help = "all processes, as an array of JSON objects" },
+	{ .name = "status", .flags = ROW_COSTLY, .show = all_status_show,
+	  .help = "all processes, a line each, as a table for people" },
+	{ .name = "status.json", .flags = ROW_COSTLY, .show = all_status_json_show,
+	  .help = "all processes, as an array of JSON objects" },
 	{ .name = "locks", .kind = ROW_DIRECTORY, .flags = ROW_EVERYBODY,
 	  .help = "any name can be made in it and locked: flock locks/NAME COMMAND" },
 	{ .name = "ctl", .flags = ROW_CONTROL | ROW_EVERYBODY, .largest = SCRIPT_LARGEST, .show = many_show,
@@ -54,7 +57,7 @@ static const struct row PROCESS_ROWS[] = {
 	  .help = "its arguments: words as a shell splits them (nothing is expanded), or ended by NUL bytes" },
 	{ .name = "kwargs", .flags = ROW_FROZEN, .largest = MANY_LINES, .show = kwargs_show, .store = kwargs_store, .former = kwargs_former,
 	  .help = "key=value a line, given as --key=value after args" },
-	{ .name = "name", .largest = A_PATH, .show = name_show, .store = name_store,
+	{ .name = "name", .largest = NAME_MAX, .show = name_show, .store = name_store,
 	  .help = "a label, the directory's name at first" },
 	{ .name = "daemon", .flags = ROW_FROZEN, .largest = A_WORD, .show = daemon_show, .store = daemon_store,
 	  .help = "1: terminated when its main process ends; inherited" },
@@ -179,12 +182,12 @@ int row_store(const struct row *row, const struct view *view, const char *bytes,
 		if (error)
 			return error;
 	}
-	if (size > row->largest)
-		return refuse(view->caller->why, E2BIG, "%s takes at most %zu bytes", row->name, row->largest);
 	if (!size)
 		bytes = "";
 	if (!(row->flags & ROW_EXACT) && size && bytes[size - 1] == '\n')
 		size--;
+	if (size > row->largest)
+		return refuse(view->caller->why, E2BIG, "%s takes at most %zu bytes", row->name, row->largest);
 	struct process *process = view->check ? NULL : view->process;
 	int error = process ? share_check(process->share, &(struct share_cost){ .bytes = size }, view->caller->why) : 0;
 	if (!error)

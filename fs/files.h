@@ -24,6 +24,7 @@ enum row_flag {
 	ROW_FRESH = 1 << 9,      /* a new inode to the kernel at each lookup: a write that waits holds up no other */
 	ROW_KEPT = 1 << 10,      /* two bytes that change at start and end: the kernel may keep them (fs/cache.h) */
 	ROW_KEPT_ONCE = 1 << 11, /* the same for what is empty before the end and final then */
+	ROW_COSTLY = 1 << 13,    /* made for each read, which takes long: has no size until then, and readers take turns (fs/costly.h) */
 	ROW_FOLLOWS = 1 << 8,    /* of `captured`: a read waits for more until the process has ended */
 };
 
@@ -46,7 +47,7 @@ struct row {
 	const char *help; /* one line */
 	enum row_kind kind;
 	unsigned flags;
-	size_t largest; /* bytes of a value */
+	size_t largest; /* bytes of a value, without its final newline unless ROW_EXACT */
 
 	/* The content now, or where a link leads. Result: 0; -EAGAIN (ROW_WAITS); -ENOENT (a link that leads
 	 * nowhere is not there); -ENOMEM; -ESRCH. */

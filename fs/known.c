@@ -309,10 +309,13 @@ static void add_cell_number(struct columns *columns, intmax_t number, bool known
 	columns_add(columns, cell);
 }
 
+/* So much of a name or a target is enough for people. */
+enum { A_CELL = 200 };
+
 static void add_cell_name(struct columns *columns, const char *name)
 {
 	struct text cell = {0};
-	text_add_name(&cell, name);
+	text_add_name_up_to(&cell, name, A_CELL);
 	columns_take(columns, &cell);
 }
 

@@ -79,7 +79,7 @@ static int content_size(struct target *target, off_t *out)
 			*out = st.st_size;
 		return 0;
 	}
-	if (!row->show)
+	if (!row->show || (row->flags & ROW_COSTLY))
 		return 0;
 	struct text text = {0};
 	int error = row->show(&target->view, &text);

@@ -29,6 +29,7 @@ static const struct quoted QUOTES[] = {
 	QUOTED("\xf0\x8f\xbf\xbf", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"", true),
 	QUOTED("\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"", true),
 	QUOTED("\xf5\x80\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"", true),
+	QUOTED("plain\xc3\xa4\x01plain\xffplain", "\"plain\xc3\xa4\\u0001plain\\ufffdplain\"", true),
 	/* cut at the end, and a letter in the place of a continuation */
 	QUOTED("\xe2\x82", "\"\\ufffd\\ufffd\"", true),
 	QUOTED("\xe2\x82x", "\"\\ufffd\\ufffdx\"", true),

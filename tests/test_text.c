@@ -127,6 +127,35 @@ static void a_name_is_one_line_and_can_be_told_from_every_other(void **state)
 	}
 }
 
+static void a_name_that_is_too_long_is_cut_between_characters_and_says_so(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t most;
+		const char *shown;
+	} rows[] = {
+		{ "abc", 3, "abc" },
+		{ "abcd", 3, "abc..." },
+		{ "", 3, "" },
+		{ "a\nb\n", 3, "a\\012b..." },
+		{ "ab\xc3\xa4", 4, "ab\xc3\xa4" },
+		{ "ab\xc3\xa4", 3, "ab..." },
+		{ "ab\xe2\x82\xac", 4, "ab..." },
+		{ "\x80\x80\x80\x80", 3, "..." },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct text text = { 0 };
+		char *bytes;
+
+		text_add_name_up_to(&text, rows[i].name, rows[i].most);
+		bytes = text_take(&text, NULL);
+		assert_string_equal(bytes, rows[i].shown);
+		free(bytes);
+	}
+}
+
 static void a_refusal_gives_its_errno_negative_and_its_sentence(void **state)
 {
 	struct refusal why;
@@ -201,6 +230,7 @@ int main(void)
 		cmocka_unit_test(every_size_is_kept_whole),
 		cmocka_unit_test(a_failed_append_is_remembered_until_the_text_is_finished),
 		cmocka_unit_test(a_name_is_one_line_and_can_be_told_from_every_other),
+		cmocka_unit_test(a_name_that_is_too_long_is_cut_between_characters_and_says_so),
 		cmocka_unit_test(a_refusal_gives_its_errno_negative_and_its_sentence),
 		cmocka_unit_test(a_sentence_is_cut_visibly_and_only_when_too_long),
 		cmocka_unit_test(a_sentence_is_one_line_whatever_it_quotes),

@@ -9,7 +9,7 @@ import socket
 import stat
 
 from harness import LIBC, claim, main
-from plain import (contains, errno_name, errno_of, expect_errno, read, read_bytes, same, value, write, write_all)
+from plain import (append, contains, errno_name, errno_of, expect_errno, read, read_bytes, same, value, write, write_all)
 
 E = errno
 REFUSED = (E.EPERM, E.EACCES, E.ENOTSUP, E.EINVAL, E.ENOSYS)
@@ -113,6 +113,20 @@ def values_that_are_too_long_are_refused_whole(mp):
     with Unchanged(mp, 'long') as path:
         for file in ('name', 'daemon', 'authkey', 'umask', 'target', 'cwd'):
             expect_errno((E.E2BIG, E.EINVAL, E.ENAMETOOLONG), lambda: write(f'{path}/{file}', 'x' * 100000))
+
+
+@claim
+def a_name_has_at_most_255_bytes(mp):
+    """name: as that of a directory; E2BIG above, and the value is as it was."""
+    path = mp.make('named')
+    for data in ('n' * 255, 'm' * 255 + '\n'):
+        write(path + '/name', data)
+        same(read(path + '/name'), data.rstrip('\n') + '\n')
+    for data in ('x' * 256, 'x' * 256 + '\n', 'x' * 4000):
+        expect_errno(E.E2BIG, lambda: write(path + '/name', data), 'name takes at most 255 bytes', error_file=path + '/error')
+        expect_errno(E.E2BIG, lambda: write(path + '/ctl', 'name ' + data))
+        expect_errno(E.E2BIG, lambda: append(path + '/name', 'x'))
+    same(read(path + '/name'), 'm' * 255 + '\n')
 
 
 @claim

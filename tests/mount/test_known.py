@@ -224,6 +224,34 @@ def the_table_is_aligned(mp):
     assert not any(line != line.rstrip() for line in lines)
 
 
+@claim
+def the_tables_of_all_have_no_size_until_they_are_read(mp):
+    """What stat(2) says of the root's status and status.json is 0: nobody makes them to see how long they are."""
+    mp.make('one', 'true')
+    for file in ('status', 'status.json'):
+        descriptor = os.open(mp(file), os.O_RDONLY)
+        same((os.stat(mp(file)).st_size, os.fstat(descriptor).st_size), (0, 0))
+        first = os.read(descriptor, 1)
+        same(first + os.read(descriptor, 1 << 16), read_bytes(mp(file)))
+        same(os.fstat(descriptor).st_size, 0)
+        os.close(descriptor)
+        same(os.stat(mp('one', file)).st_size, len(read_bytes(mp('one', file))))
+
+
+@claim
+def the_table_for_people_shows_no_more_than_200_bytes_of_a_name_or_a_target(mp):
+    """What is longer ends in "..."; for programs it is there whole."""
+    name, target = 'n' * 255, '\x01' * 4096
+    mp.make(name, target)
+    mp.make('é' * 127, 'é' * 2000)
+    mp.make('short', 'x' * 200)
+    rows = [line.split() for line in read(mp('status')).splitlines()[1:]]
+    same([(row[0], row[-1]) for row in rows],
+         [('n' * 200 + '...', '\\001' * 200 + '...'), ('é' * 100 + '...', 'é' * 100 + '...'), ('short', 'x' * 200)])
+    told = json.loads(read_bytes(mp('status.json')))
+    same([(each['directory'], each['target']) for each in told], [(name, target), ('é' * 127, 'é' * 2000), ('short', 'x' * 200)])
+
+
 @claim(timeout=200)
 def ten_thousand_are_told_whole(mp):
     """A status of 10,000 processes is served whole."""
@@ -237,7 +265,6 @@ def ten_thousand_are_told_whole(mp):
     print(f'# both in {time.monotonic() - begun:.3f} s')
     same([each['directory'] for each in told], [f'many-{number}' for number in range(count)])
     same([line.split()[0] for line in lines[1:]], [f'many-{number}' for number in range(count)])
-    same(os.stat(mp('status')).st_size, len(read_bytes(mp('status'))))
     with open(mp('status.json'), 'rb') as file:  # in small pieces, while the set changes
         first = file.read(100)
         os.rmdir(mp('many-1'))

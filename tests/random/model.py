@@ -200,9 +200,7 @@ class Model:
         if file == 'args':
             return b'', split(data)
         if file == 'name':
-            data = data[:-1] if data.endswith(b'\n') else data
-            if b'\0' in data:
-                raise Refused(errno.EINVAL, 'NUL')
+            data = line(data, 255)
             return (data or process.directory.encode()) + b'\n', None
         trusted = self.superusers and not process.owner
         if file == 'user' and (self.user or not trusted):

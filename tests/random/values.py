@@ -13,9 +13,9 @@ class Refused(Exception):
 
 def line(data, largest=80):
     """One value without its newline."""
+    data = data[:-1] if data.endswith(b'\n') else data
     if len(data) > max(largest, 80):
         raise Refused(errno.E2BIG)
-    data = data[:-1] if data.endswith(b'\n') else data
     if b'\0' in data:
         raise Refused(errno.EINVAL, 'NUL')
     return data
@@ -98,7 +98,8 @@ FILES = {
     'umask': (True, b'0022\n', among({b'22': b'0022\n', b'0077': b'0077\n', b'777': b'0777\n', b'0': b'0000\n'}, 'mask', '0777'),
               [b'22', b'0077\n', b'777', b'0', b'8', b'1000', b'-1', b'', b'0x1', b'22 ', b'7' * 90]),
     'daemon': (True, b'0\n', among(same(b'0', b'1'), 'daemon', '0 and 1'), [b'0', b'1', b'1\n', b'2', b'', b'yes', b'01', b'1\n\n']),
-    'name': (False, None, None, [b'', b'Ann', b'two words\n', b'new\nline', b'\xff', b'\0']),
+    'name': (False, None, None, [b'', b'Ann', b'two words\n', b'new\nline', b'\xff', b'\0', b'n' * 255 + b'\n',
+                            b'n' * 256]),
     'start_method': (True, None, among(same(b'spawn', b'fork', b'forkserver'), 'cannot find context'),
                      [b'spawn', b'fork\n', b'forkserver', b'thread', b'', b'SPAWN']),
     'run': (True, b'', bytes, [b'', b'exit 7\n', b'#!/bin/sh\nexit 3', b'#!/no/such/interpreter\n', b'kill -9 $$']),
