@@ -74,14 +74,28 @@ static bool is_plain(unsigned char byte)
 	return byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-static void add_escaped(struct json *json, unsigned char byte)
+enum { ESCAPE = 6, ESCAPES_AT_ONCE = 64 };
+
+/* Result: how many bytes it is. */
+static size_t escape(unsigned char byte, char out[static ESCAPE])
 {
 	static const char SHORT[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
 	static const char DIGITS[] = "0123456789abcdef";
-	if (byte < sizeof SHORT && SHORT[byte])
-		text_append(json->out, (char[]){ '\\', SHORT[byte] }, 2);
-	else
-		text_append(json->out, (char[]){ '\\', 'u', '0', '0', DIGITS[byte >> 4], DIGITS[byte & 15] }, 6);
+	bool is_short = byte < sizeof SHORT && SHORT[byte];
+	memcpy(out, is_short ? (char[ESCAPE]){ '\\', SHORT[byte] } : (char[ESCAPE]){ '\\', 'u', '0', '0', DIGITS[byte >> 4], DIGITS[byte & 15] },
+	       ESCAPE);
+	return is_short ? 2 : ESCAPE;
+}
+
+/* Bytes below 0x80 that can't stand for themselves, from here on. Result: how many there are. */
+static size_t add_escaped(struct json *json, const unsigned char *bytes, size_t size)
+{
+	char run[ESCAPES_AT_ONCE * ESCAPE];
+	size_t taken = 0, used = 0;
+	while (taken < size && taken < ESCAPES_AT_ONCE && bytes[taken] < 0x80 && !is_plain(bytes[taken]))
+		used += escape(bytes[taken++], run + used);
+	text_append(json->out, run, used);
+	return taken;
 }
 
 /* All that needs no escape, from here on. */
@@ -99,17 +113,15 @@ void json_bytes(struct json *json, const char *bytes, size_t size)
 	text_add(json->out, "\"");
 	for (size_t at = 0; at < size;) {
 		const unsigned char *here = (const unsigned char *)bytes + at;
-		size_t run = run_size(here, size - at);
+		size_t run = run_size(here, size - at), escaped;
 		text_append(json->out, here, run);
 		at += run;
-		if (at == size)
-			break;
-		if (here[run] < 0x80) {
-			add_escaped(json, here[run]);
-		} else {
-			text_add(json->out, "\\ufffd");
-			json->replaced = true;
-		}
+		escaped = add_escaped(json, here + run, size - at);
+		at += escaped;
+		if (run || escaped)
+			continue;
+		text_add(json->out, "\\ufffd");
+		json->replaced = true;
 		at++;
 	}
 	text_add(json->out, "\"");

@@ -5,6 +5,7 @@
 #include "fs/ctl.h"
 #include "fs/private.h"
 
+enum { A_TURN = 4000000 }; /* nanoseconds */
 enum { FREE_SCRIPT = 4096 }; /* so much can be written by who has no bytes left */
 
 /* A script that is being done: one write. */
@@ -13,6 +14,8 @@ struct running {
 	struct handle *handle;
 	struct script script;
 	struct resumption at; /* on the handle's list while it waits */
+	struct turn turn;
+	bool awaits_turn;
 	size_t size; /* of the write */
 	struct share_cost held; /* of who opened the file */
 };
@@ -82,22 +85,32 @@ static void keep_interrupted(struct running *running)
 static int await(struct running *running, enum script_state state)
 {
 	struct handle *handle = running->handle;
+	bool turn = state == SCRIPT_WAITS_FOR_TURN;
 	script_place(&running->script, state, &running->at);
-	int error = parked_wait(&running->parked, remaining(running));
+	if (turn)
+		costly_wait(&handle->server->costly, &running->turn);
+	int error = parked_wait(&running->parked, turn ? -1 : remaining(running));
 	if (!error) {
+		running->awaits_turn = turn;
 		LIST_INSERT_HEAD(&handle->waiting, &running->at, link);
 		handle_touch(handle);
-	} else if (error == -EINTR) {
-		keep_interrupted(running);
+		return 0;
 	}
+	costly_leave(&handle->server->costly, &running->turn);
+	if (error == -EINTR)
+		keep_interrupted(running);
 	return error;
 }
 
-static void proceed(struct running *running, struct target *target)
+/* Lines until one waits, or all are done. */
+static void go_on(struct running *running, struct target *target)
 {
 	struct handle *handle = running->handle;
 	enum script_state state;
 	size_t line = running->script.next;
+	if (script_is_costly(&running->script))
+		costly_begin(&handle->server->costly, handle->uid);
+	running->script.turn_ends = uv_hrtime() + A_TURN;
 	int error = script_run(&running->script, &target->view, &running->parked.waiter, &state); /* CHANGE */
 	if (running->script.closed)
 		names_changed(handle->server);
@@ -112,18 +125,51 @@ static void proceed(struct running *running, struct target *target)
 	finish(running, target, error);
 }
 
-static void on_script_woken(struct parked *parked, int outcome)
+static void proceed(struct running *running, struct target *target)
 {
-	struct running *running = (struct running *)parked;
-	struct handle *handle = running->handle;
-	struct target target;
-	target_of(parked->request, handle, &target);
-	LIST_REMOVE(&running->at, link);
-	handle_touch(handle);
+	if (!script_is_costly(&running->script) || costly_is_free(&running->handle->server->costly)) {
+		go_on(running, target);
+		return;
+	}
+	int error = await(running, SCRIPT_WAITS_FOR_TURN);
+	if (error)
+		finish(running, target, error);
+}
+
+/* Result: 0: the line that waited has come to its end. */
+static int end_wait(struct running *running, struct target *target, int outcome)
+{
 	if (outcome == -EINTR)
 		keep_interrupted(running);
 	running->at.deadline = 0;
-	int error = script_wake(&running->script, &target.view, outcome);
+	return script_wake(&running->script, &target->view, outcome);
+}
+
+/* Its turn has come, or what ends the waiting for it. */
+static void on_turn(struct running *running, struct target *target, int outcome)
+{
+	running->awaits_turn = false;
+	costly_leave(&running->handle->server->costly, &running->turn);
+	if (outcome == -EINTR)
+		keep_interrupted(running);
+	if (outcome)
+		finish(running, target, outcome);
+	else
+		go_on(running, target);
+}
+
+static void on_script_woken(struct parked *parked, int outcome)
+{
+	struct running *running = (struct running *)parked;
+	struct target target;
+	target_of(parked->request, running->handle, &target);
+	LIST_REMOVE(&running->at, link);
+	handle_touch(running->handle);
+	if (running->awaits_turn) {
+		on_turn(running, &target, outcome);
+		return;
+	}
+	int error = end_wait(running, &target, outcome);
 	if (error)
 		finish(running, &target, error);
 	else
@@ -162,6 +208,7 @@ void control_write(fuse_req_t request, struct handle *handle, struct target *tar
 	handle->position = 0;
 	parked_init(&running->parked, &handle->server->parking, request, on_script_woken);
 	running->handle = handle;
+	running->turn = (struct turn){ .uid = handle->uid, .waiter = &running->parked.waiter };
 	share_settle(handle->share, &running->held, &cost);
 	running->at.unique = handle->server->current.unique;
 	running->size = script->size;

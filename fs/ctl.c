@@ -13,6 +13,9 @@
 #include "fs/resumption.h"
 #include "fs/verbs.h"
 
+/* So many of a process's own lines take no time that anybody would notice. */
+enum { FEW_LINES = 64 };
+
 /* ---- the verbs ---- */
 
 static int run_start(const struct view *view, const struct step *step, struct waiter *waiter)
@@ -335,11 +338,12 @@ void script_resume(struct script *script, enum script_again again, struct resump
 {
 	size_t next = again == SCRIPT_RESENT ? at->next : 0;
 	const struct verb *verb = next < script->count ? script->steps[next].verb : NULL;
-	if (!verb || (int)verb->waits != at->state)
+	bool begun = at->state != SCRIPT_WAITS_FOR_TURN;
+	if (next >= script->count || (begun && (!verb || (int)verb->waits != at->state)))
 		return;
 	if (again == SCRIPT_INTERRUPTED && at->state != SCRIPT_WAITS_FOR_START)
 		return;
-	script->again = again;
+	script->again = begun ? again : SCRIPT_ANEW;
 	if (again == SCRIPT_INTERRUPTED)
 		return;
 	script->next = next;
@@ -353,7 +357,9 @@ void script_resume(struct script *script, enum script_again again, struct resump
 
 void script_place(const struct script *script, enum script_state state, struct resumption *out)
 {
-	out->state = (int)state;
+	/* A line that had begun before goes on when it is its turn. */
+	bool begun = state == SCRIPT_WAITS_FOR_TURN && script->again;
+	out->state = (int)(begun ? script->steps[script->next].verb->waits : state);
 	out->next = script->next;
 	out->done = script->done;
 	out->chosen = script->steps[script->next].chosen;
@@ -361,6 +367,16 @@ void script_place(const struct script *script, enum script_state state, struct r
 	out->names_size = script->steps[script->next].names.size;
 	out->answer = script->has_answer ? script->answer.data : NULL;
 	out->answer_size = script->has_answer ? script->answer.size : 0;
+}
+
+bool script_is_costly(const struct script *script)
+{
+	return script->next < script->count && (script->of_root || script->count > FEW_LINES);
+}
+
+static bool is_turn_over(const struct script *script)
+{
+	return script->turn_ends && script_is_costly(script) && !script->removed && uv_hrtime() >= script->turn_ends;
 }
 
 int script_run(struct script *script, const struct view *view, struct waiter *waiter, enum script_state *state)
@@ -375,6 +391,10 @@ int script_run(struct script *script, const struct view *view, struct waiter *wa
 			return 0;
 		}
 		finish_step(script, view);
+		if (is_turn_over(script)) {
+			*state = SCRIPT_WAITS_FOR_TURN;
+			return 0;
+		}
 	}
 	return 0;
 }

@@ -39,6 +39,7 @@ struct script {
 	size_t done; /* bytes of the lines that are done */
 	bool removed; /* the process is gone: `close` */
 	enum script_again again; /* of line `next`, once it has begun */
+	uint64_t turn_ends; /* uv_hrtime(3): later it waits for another turn before its next line; 0: it does not */
 	bool closed; /* in the root's: processes are gone, since this was last false */
 	bool of_root; /* its lines are about many processes */
 	struct gathering *gathering; /* of the root's line that waits */
@@ -47,7 +48,8 @@ struct script {
 };
 
 /* What script_run() came to. */
-enum script_state { SCRIPT_DONE, SCRIPT_WAITS_FOR_START, SCRIPT_WAITS_FOR_END, SCRIPT_WAITS_FOR_TREE };
+enum script_state { SCRIPT_DONE, SCRIPT_WAITS_FOR_START, SCRIPT_WAITS_FOR_END, SCRIPT_WAITS_FOR_TREE,
+		    SCRIPT_WAITS_FOR_TURN /* its next line has not begun */ };
 
 /* Result: 0 and *out (script_finish frees); -EINVAL for words that mean nothing, -E2BIG, -ENOMEM; with a sentence. */
 int script_parse(const struct view *view, const char *text, size_t size, struct script *out);
@@ -59,7 +61,10 @@ void script_resume(struct script *script, enum script_again again, struct resump
 /* Where it is, before it waits. What that points to stays the script's. */
 void script_place(const struct script *script, enum script_state state, struct resumption *out);
 
-/* Does lines until one has to wait, which `waiter` then does.
+/* Whether it may take so long that it waits for its turn before it goes on. */
+bool script_is_costly(const struct script *script);
+
+/* Does lines until one has to wait, which `waiter` then does, or its turn is over, and nobody waits.
  * Result: 0 and *state; -errno with a sentence that says which lines were done. */
 int script_run(struct script *script, const struct view *view, struct waiter *waiter, enum script_state *state);
 

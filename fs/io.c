@@ -209,6 +209,7 @@ struct reading {
 	struct parked parked;
 	struct handle *handle;
 	struct asked asked;
+	struct turn turn; /* of what is costly */
 };
 
 static void reply_stream(fuse_req_t request, int fd, struct asked asked)
@@ -226,6 +227,8 @@ static int take_content(struct handle *handle, struct target *target)
 {
 	struct text text = {0};
 	int error = 0;
+	if (handle->row->flags & ROW_COSTLY)
+		costly_begin(&handle->server->costly, handle->uid);
 	if (handle->answer)
 		text_append(&text, handle->answer, handle->answer_size);
 	else if (handle->row->show)
@@ -268,6 +271,7 @@ static void on_read_woken(struct parked *parked, int outcome)
 {
 	struct reading *reading = (struct reading *)parked;
 	struct target target;
+	costly_leave(&reading->handle->server->costly, &reading->turn);
 	int error = outcome ? outcome : find_process(parked->request, reading->handle, &target);
 	if (!error)
 		error = take_content(reading->handle, &target);
@@ -280,17 +284,29 @@ static void on_read_woken(struct parked *parked, int outcome)
 
 static int park_read(fuse_req_t request, struct handle *handle, struct target *target, struct asked asked)
 {
+	struct server *server = handle->server;
 	struct reading *reading = malloc(sizeof *reading);
 	if (!reading)
 		return -ENOMEM;
 	reading->handle = handle;
 	reading->asked = asked;
-	parked_init(&reading->parked, &handle->server->parking, request, on_read_woken);
-	waiter_wait(&target->process->joining, &reading->parked.waiter);
+	reading->turn = (struct turn){ .uid = handle->uid, .waiter = &reading->parked.waiter };
+	parked_init(&reading->parked, &server->parking, request, on_read_woken);
+	if (handle->row->flags & ROW_COSTLY)
+		costly_wait(&server->costly, &reading->turn);
+	else
+		waiter_wait(&target->process->joining, &reading->parked.waiter);
 	int error = parked_wait(&reading->parked, -1);
-	if (error)
+	if (error) {
+		costly_leave(&server->costly, &reading->turn);
 		free(reading);
+	}
 	return error;
+}
+
+static bool has_to_wait(const struct handle *handle)
+{
+	return handle->row->flags & ROW_COSTLY && !costly_is_free(&handle->server->costly);
 }
 
 void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
@@ -322,8 +338,9 @@ void io_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, stru
 	if (!error && handle->cached)
 		error = cache_read(handle, target.process);
 	if (!error && (asked.offset == 0 || !handle->has_content))
-		error = take_content(handle, &target);
-	if (error == -EAGAIN && !asked.at_once) {
+		error = has_to_wait(handle) ? -EAGAIN : take_content(handle, &target);
+	/* A regular file makes nobody wait who polls: under O_NONBLOCK a turn is awaited all the same. */
+	if (error == -EAGAIN && (!asked.at_once || handle->row->flags & ROW_COSTLY)) {
 		error = park_read(request, handle, &target, asked);
 		if (!error)
 			return;

@@ -8,6 +8,7 @@
 #include "core/locks.h"
 #include <fcntl.h>
 
+#include "fs/costly.h"
 #include "fs/files.h"
 #include "fs/node.h"
 #include "fs/parked.h"
@@ -81,6 +82,7 @@ struct server {
 	struct surroundings surroundings;
 	struct manager *manager;
 	struct parking parking;
+	struct costly costly;
 	struct locks locks;
 	uv_loop_t loop;
 	uv_poll_t requests;

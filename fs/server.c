@@ -117,6 +117,7 @@ void server_settle(struct server *server)
 		manager_tell(server->manager); /* TELL */
 	if (kept)
 		recovery_compact(server);
+	costly_end(&server->costly);
 }
 
 static void on_settle(void *context)
@@ -321,6 +322,7 @@ static int begin(struct server *server, const struct server_config *config)
 	if (error)
 		return error;
 	parking_init(&server->parking, &server->loop);
+	costly_init(&server->costly, &server->loop);
 	server->cache = cache_create(server);
 	if (!server->cache)
 		return -ENOMEM;
@@ -371,6 +373,7 @@ static void end(struct server *server)
 	}
 	server_settle(server);
 	uv_close((uv_handle_t *)&server->requests, NULL);
+	costly_close(&server->costly);
 	/* Of a mount that went away under its users no RELEASE comes. */
 	struct handle *handle;
 	while ((handle = LIST_FIRST(&server->handles)))

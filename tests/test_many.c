@@ -261,6 +261,70 @@ static void a_start_of_many_that_was_interrupted_is_not_asked_for_twice(void **s
 	script_finish(&script);
 }
 
+static size_t run_for_no_time(struct world *world, struct script *script, struct told *told)
+{
+	struct view view = view_of(world);
+	enum script_state reached;
+
+	script->turn_ends = 1;
+	assert_int_equal(script_run(script, &view, &told->waiter, &reached), 0);
+	assert_int_equal(reached, script->next < script->count ? SCRIPT_WAITS_FOR_TURN : SCRIPT_DONE);
+	return script->next;
+}
+
+static void a_script_whose_turn_is_over_goes_on_at_its_next_line(void **state)
+{
+	static const char text[] = "join any a\njoin a\nclose b\njoin a";
+	struct world *world = *state;
+	struct view view = view_of(world);
+	struct resumption at = {0};
+	struct told told = TOLD;
+	struct script script;
+
+	for (int i = 0; i < 2; i++) {
+		struct process *process = world_make(world, i ? "b" : "a");
+
+		world_run_as(world, process, 2147480000 + i);
+		world_end(world, process, 0);
+	}
+	assert_int_equal(script_parse(&view, text, sizeof text - 1, &script), 0);
+	assert_true(script_is_costly(&script));
+	for (size_t line = 1; line <= 3; line++)
+		assert_int_equal(run_for_no_time(world, &script, &told), line);
+	assert_null(manager_by_directory(world->manager, "b"));
+	script_place(&script, SCRIPT_WAITS_FOR_TURN, &at);
+	assert_int_equal(at.state, SCRIPT_WAITS_FOR_TURN);
+	struct script again;
+	assert_int_equal(script_parse(&view, text, sizeof text - 1, &again), 0);
+	script_resume(&again, SCRIPT_INTERRUPTED, &at);
+	assert_int_equal(again.next, 0);
+	script_resume(&again, SCRIPT_RESENT, &at);
+	assert_int_equal(again.next, 3);
+	assert_int_equal(again.done, sizeof text - 1 - 6);
+	assert_int_equal(again.again, SCRIPT_ANEW);
+	assert_int_equal(again.answer.size, 2);
+	assert_int_equal(run_for_no_time(world, &again, &told), 4);
+	assert_false(script_is_costly(&again));
+	script_finish(&again);
+	script_finish(&script);
+}
+
+/* A start that was interrupted is sent again, waits for its turn, and is interrupted again: it has begun all the same. */
+static void a_line_that_has_begun_is_not_begun_anew_for_waiting_for_its_turn(void **state)
+{
+	struct world *world = *state;
+	struct view view = view_of(world);
+	struct resumption at = { .state = SCRIPT_WAITS_FOR_START };
+	struct script script;
+
+	world_make(world, "a");
+	assert_int_equal(script_parse(&view, "start *", 7, &script), 0);
+	script_resume(&script, SCRIPT_INTERRUPTED, &at);
+	script_place(&script, SCRIPT_WAITS_FOR_TURN, &at);
+	assert_int_equal(at.state, SCRIPT_WAITS_FOR_START);
+	script_finish(&script);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +335,8 @@ int main(void)
 		IN_WORLD(join_any_is_told_at_the_first_end_and_says_whose),
 		IN_WORLD(a_join_whose_time_is_over_names_those_that_still_run),
 		IN_WORLD(a_join_of_many_ends_when_one_of_them_does_not_start),
+		IN_WORLD(a_script_whose_turn_is_over_goes_on_at_its_next_line),
+		IN_WORLD(a_line_that_has_begun_is_not_begun_anew_for_waiting_for_its_turn),
 		IN_WORLD(a_start_of_many_that_was_interrupted_is_not_asked_for_twice),
 	};
 

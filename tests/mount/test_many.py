@@ -262,6 +262,79 @@ def hundreds_are_killed_and_joined_by_one_line_each(mp):
     same(mp.names(), [])
 
 
+def a_long_script(mp, last='close last'):
+    """Lines that each look at a hundred processes: the first and the last have an effect that can be seen, once."""
+    for number in range(100):
+        mp.start(f'w{number}', 'sleep', '1000')
+    mp.make('first')
+    mp.make('last')
+    return 'close first\n' + 'signal CONT *\n' * 4000 + last + '\n'
+
+
+@claim(timeout=120)
+def a_write_of_many_lines_lets_others_in_between(mp):
+    """One write holds up nobody for as long as all of its lines take."""
+    script = a_long_script(mp)
+    writing = Background(write, mp('ctl'), script)
+    wait_until(lambda: not os.path.exists(mp('first')), what='the first line')
+    same(read(mp('w7', 'alive')), '1\n')
+    assert os.path.exists(mp('last')), 'the last line was done before anybody else was answered'
+    writing.result()
+    assert not os.path.exists(mp('last'))
+
+
+@claim(timeout=120)
+def a_write_of_many_lines_that_is_interrupted_gives_a_short_count(mp):
+    """Lines that were done before an interruption are counted: who sends the rest does none of them twice."""
+    script = a_long_script(mp).encode()
+    told, tells = os.pipe()
+
+    def write_until_interrupted():
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        descriptor = os.open(mp('ctl'), os.O_WRONLY)
+        done = os.write(descriptor, script)
+        os.write(tells, b'%d' % done)
+        os.write(descriptor, script[done:])
+        return 0
+    pid = fork(write_until_interrupted)
+    wait_until(lambda: not os.path.exists(mp('first')), what='the first line')
+    os.kill(pid, signal.SIGUSR1)
+    done = int(os.read(told, 20))
+    assert 0 < done < len(script) and script[:done].endswith(b'\n'), done
+    same(exit_of(pid), 0)
+    assert not os.path.exists(mp('last'))
+    os.close(told)
+    os.close(tells)
+
+
+@claim(timeout=120)
+def a_write_of_many_lines_goes_on_where_it_was_after_its_server_was_killed(mp):
+    """No line is done twice, and none is left out."""
+    for kills in range(1, 4):
+        script = ''.join(f'close c{number}\nsignal CONT *\n' for number in range(2000))
+        mp.sweep()
+        for number in range(50):
+            mp.start(f'w{number}', 'sleep', '1000')
+        for number in range(2000):
+            os.mkdir(mp(f'c{number}'))
+        writing = Background(write, mp('ctl'), script)
+        for kill in range(kills):
+            wait_until(lambda: not os.path.exists(mp(f'c{100 * kill}')), what='the next line')
+            mp.kill_server()
+        writing.result()
+        same([name for name in mp.names() if name.startswith('c')], [])
+
+
+@claim(timeout=120)
+def who_waits_for_its_turn_is_answered_at_the_end_of_the_mount():
+    """Whoever waits when the mount ends is told so."""
+    with Mount() as mp:
+        writing = Background(write, mp('ctl'), a_long_script(mp))
+        wait_until(lambda: not os.path.exists(mp('first')), what='the first line')
+        wait_until(lambda: errno_of(os.kill, mp.keeper, signal.SIGTERM) or mp.process.poll() is not None, what='the end of the mount')
+        assert errno_of(writing.result) in (0, E.ENODEV, E.ENOTCONN, E.ECONNABORTED)
+
+
 @claim(timeout=120)
 def each_user_means_their_own_processes():
     """`all` means those the writer may control; another's is EACCES; error is per user; everybody may write."""

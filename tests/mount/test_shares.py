@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Nobody fills a mount for all: how many processes, locks, bytes and descriptors one user may have."""
 import errno
+import json
+import mmap
 import os
 import resource
 import signal
@@ -10,7 +12,7 @@ import harness
 from harness import Mount
 from plain import (Background, Stopped, append, contains, errno_of, exit_of, expect_errno, read, read_bytes, same, stat_of, value,
                    wait_until, write, write_all)
-from users import ALICE, as_alice, as_bob, claim, fork_as, main_for_users
+from users import ALICE, BOB, as_alice, as_bob, claim, fork_as, main_for_users
 
 MANY = 200  # of each other thing, in a mount with small limits
 
@@ -362,6 +364,76 @@ def whether_a_session_was_closed_is_found_out_in_nobody_elses_time(mp):
     assert loop < all_threads / 2, f'{loop} of {all_threads} ticks in the loop'
     write(mp('of-session', 'ctl'), 'join')
     same(value(mp('of-session', 'exitcode')), '-15')
+
+
+class Hammers:
+    """Programs of alice's that each read the first byte of a table of all processes, again and again, and count."""
+
+    def __init__(self, mp, file, number=12):
+        self.counts = memoryview(mmap.mmap(-1, 8 * number)).cast('Q')
+        self.pids = [fork_as(ALICE, lambda slot=slot: self.hammer(mp(file), slot)) for slot in range(number)]
+
+    def hammer(self, path, slot):
+        descriptor = os.open(path, os.O_RDONLY)
+        while len(os.pread(descriptor, 1, 0)) == 1:
+            self.counts[slot] += 1
+
+    def __enter__(self):
+        self.wait_until_all_were_served()
+        return self
+
+    def wait_until_all_were_served(self):
+        before = list(self.counts)
+        wait_until(lambda: all(now > then for now, then in zip(self.counts, before)), what='an answer for each')
+
+    def meanwhile(self, call, rounds=8):
+        """How many of their reads were answered while bob made that call, at least: from time to time somebody else has the CPU."""
+        def count():
+            counts = []
+            for _ in range(rounds):
+                before = sum(self.counts)
+                call()
+                counts.append(sum(self.counts) - before)
+            return counts
+        return min(as_bob(count))
+
+    def __exit__(self, *_):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
+        same({exit_of(pid) for pid in self.pids}, {-signal.SIGKILL})
+
+
+def make_a_long_table(mp):
+    def make():
+        for number in range(500):
+            mp.make(f'p{number}', b'\1' * 4096)
+    as_alice(make)
+
+
+@claim
+def who_reads_what_takes_long_to_make_holds_up_nobody_for_longer_than_that(mp):
+    """The tables of all: one after the other, another user's before the same user's again, and others are answered in between."""
+    make_a_long_table(mp)
+    for file in ('status.json', 'status'):
+        with Hammers(mp, file) as hammers:
+            for call in (lambda: value(mp('p7', 'state')), lambda: os.stat(mp('status.json')), lambda: read(mp('status'))[:1],
+                         lambda: errno_of(write, mp('ctl'), 'join p7*')):
+                count = hammers.meanwhile(call)
+                assert count <= 4, f'{count} others were answered before'
+
+
+@claim
+def who_waits_for_a_turn_can_be_interrupted_and_is_answered_by_another_server(mp):
+    """A read that waits ends with its reader, and does not know that its server was killed."""
+    make_a_long_table(mp)
+    with Hammers(mp, 'status.json') as hammers:
+        for pid in [fork_as(BOB, lambda: read(mp('status.json')) and 1) for _ in range(20)]:
+            os.kill(pid, signal.SIGKILL)
+            same(exit_of(pid), -signal.SIGKILL)
+        for _ in range(3):
+            mp.kill_server()
+            hammers.wait_until_all_were_served()
+        same(len(json.loads(as_bob(lambda: read(mp('status.json'))))), 500)
 
 
 main_for_users('allow_other')
