@@ -128,7 +128,8 @@ static bool choose_matching(struct crowd *crowd, const char *word)
 	bool all = !strcmp(word, "all"), matches_one = false;
 	if (!all)
 		pattern_parse(&pattern, word);
-	for (struct one *one = crowd->ones; one < crowd->ones + crowd->count; one++) {
+	for (size_t i = 0; i < crowd->count; i++) {
+		struct one *one = &crowd->ones[i];
 		if ((one->is_chosen && matches_one) || !(all || pattern_matches(&pattern, one->process->directory)))
 			continue;
 		matches_one = true;
