@@ -74,12 +74,11 @@ static int wait_status(const siginfo_t *info)
 static void record_end(struct reaping *reaping, struct ptable_ref ref, const siginfo_t *info, const struct rusage *usage)
 {
 	struct ptable_end *end = ptable_end_at(reaping->table, ref.index);
-	struct timespec now = now_plus(0);
 
 	ptable_at(reaping->table, ref.index)->status = wait_status(info);
 	usage_of_rusage(usage, &end->usage);
 	clock_gettime(CLOCK_REALTIME, &end->ended);
-	end->ended_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	end->over = now_plus(0);
 	/* Its launcher may not have come to say RUNNING yet, or do so between these two. */
 	if (!ptable_step(reaping->table, ref, PTABLE_LAUNCHING, PTABLE_ENDED))
 		ptable_step(reaping->table, ref, PTABLE_RUNNING, PTABLE_ENDED);
@@ -87,16 +86,22 @@ static void record_end(struct reaping *reaping, struct ptable_ref ref, const sig
 	reaping->ended[reaping->ended_count++] = ref;
 }
 
+/* REPORT: what the table tells already. */
+static void report(const struct reaping *reaping, enum message_kind kind, struct ptable_ref ref)
+{
+	if (reaping->socket_fd >= 0)
+		message_report(reaping->socket_fd, reaping->table, &(struct message){ .kind = kind, .ref = ref });
+}
+
 /* A child was stopped or goes on. It may have gone on since: only what the table tells is taken from the kernel. */
 static void pass_on(const struct reaping *reaping, siginfo_t *info)
 {
 	bool goes_on = info->si_code == CLD_CONTINUED;
-	struct message message = { .kind = goes_on ? MESSAGE_CONTINUED : MESSAGE_PAUSED };
+	struct ptable_ref ref;
 
-	if (ptable_find_pid(reaping->table, info->si_pid, &message.ref)) {
-		ptable_set_stopped(reaping->table, message.ref, !goes_on);
-		if (reaping->socket_fd >= 0)
-			message_report(reaping->socket_fd, reaping->table, &message);
+	if (ptable_find_pid(reaping->table, info->si_pid, &ref)) {
+		ptable_set_stopped(reaping->table, ref, !goes_on);
+		report(reaping, goes_on ? MESSAGE_CONTINUED : MESSAGE_PAUSED, ref);
 	}
 	waitid(P_PID, (id_t)info->si_pid, info, (goes_on ? WCONTINUED : WSTOPPED) | WNOHANG);
 }
@@ -126,15 +131,6 @@ static bool reap_one(struct reaping *reaping)
 	return waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG) == 0;
 }
 
-/* REPORT */
-static void report_end(const struct reaping *reaping, unsigned i)
-{
-	struct message message = { .kind = MESSAGE_ENDED, .ref = reaping->ended[i] };
-
-	if (reaping->socket_fd >= 0)
-		message_report(reaping->socket_fd, reaping->table, &message);
-}
-
 static void reap_all(struct reaping *reaping)
 {
 	do {
@@ -142,7 +138,7 @@ static void reap_all(struct reaping *reaping)
 		while (reaping->ended_count < KEEPER_BATCH && reap_one(reaping))
 			continue;
 		for (unsigned i = 0; i < reaping->ended_count; i++)
-			report_end(reaping, i);
+			report(reaping, MESSAGE_ENDED, reaping->ended[i]);
 	} while (reaping->ended_count == KEEPER_BATCH);
 }
 

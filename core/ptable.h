@@ -63,7 +63,7 @@ struct ptable_entry {
 /* ENDED: the rest of it, elsewhere, so that what runs takes no memory for it. What is there before is of another launch. */
 struct ptable_end {
 	struct timespec ended; /* CLOCK_REALTIME */
-	uint64_t ended_ms;     /* the same moment in milliseconds of CLOCK_MONOTONIC, for who has set a limit */
+	struct timespec over;  /* the same moment, CLOCK_MONOTONIC: for who has set a limit */
 	struct usage usage;    /* from the kernel's rusage */
 };
 

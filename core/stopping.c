@@ -135,7 +135,8 @@ static bool ran_too_long(const struct stopping *stopping)
 	enum ptable_state state = ptable_state(table, launch);
 	if (state != PTABLE_ENDED)
 		return state == PTABLE_RUNNING;
-	return ptable_end_at(table, launch.index)->ended_ms >= stopping->due;
+	struct timespec over = ptable_end_at(table, launch.index)->over;
+	return (uint64_t)over.tv_sec * 1000 + (uint64_t)over.tv_nsec / 1000000 >= stopping->due;
 }
 
 static void on_limit(uv_timer_t *timer)
