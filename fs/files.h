@@ -52,6 +52,8 @@ struct row {
 	/* The content now, or where a link leads. Result: 0; -EAGAIN (ROW_WAITS); -ENOENT (a link that leads
 	 * nowhere is not there); -ENOMEM; -ESRCH. */
 	int (*show)(const struct view *view, struct text *out);
+	/* How long that is, where it may be long and need not be made for it. */
+	size_t (*size)(const struct view *view);
 	/* A whole value, without its final newline unless ROW_EXACT.
 	 * Result: 0; -errno with a sentence, and nothing changed. */
 	int (*store)(const struct view *view, const char *bytes, size_t size);

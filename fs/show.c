@@ -118,6 +118,11 @@ int run_show(const struct view *view, struct text *out)
 	return text_status(out);
 }
 
+size_t run_size(const struct view *view)
+{
+	return process_detail(view->process, DETAIL_RUN)->size;
+}
+
 int umask_show(const struct view *view, struct text *out)
 {
 	text_printf(out, "%04o\n", (unsigned)invocation_umask(view->process, manager_surroundings(view->manager)));

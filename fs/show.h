@@ -32,6 +32,7 @@ int pid_show(const struct view *view, struct text *out);
 int ppid_show(const struct view *view, struct text *out);
 int restart_show(const struct view *view, struct text *out);
 int run_show(const struct view *view, struct text *out);
+size_t run_size(const struct view *view);
 int sentinel_show(const struct view *view, struct text *out);
 int start_method_show(const struct view *view, struct text *out);
 /* initial, running, paused or ended. */

@@ -81,6 +81,10 @@ static int content_size(struct target *target, off_t *out)
 	}
 	if (!row->show || (row->flags & ROW_COSTLY))
 		return 0;
+	if (row->size) {
+		*out = (off_t)row->size(&target->view);
+		return 0;
+	}
 	struct text text = {0};
 	int error = row->show(&target->view, &text);
 	*out = (off_t)text.size;
