@@ -220,34 +220,40 @@ static void forget_untold(const struct process *process, const struct holding *h
 		(void)!ftruncate(holding->fd, (off_t)process->kept.written);
 }
 
-/* Takes over the descriptor. Result: false, and it was closed, when nobody knows of it. */
-static bool take_one(struct manager *manager, const struct holding *holding)
+static void let_go_of_unknown(struct manager *manager, const struct holding *holding)
 {
-	struct process *process = manager_by_id(manager, holding->id);
-	int *place = process ? place_of(manager, process, holding->kind) : NULL;
-	if (place && *place < 0) {
-		*place = holding->fd;
-		forget_untold(process, holding);
-		return true;
-	}
-	if (process && holding->kind == HOLDING_STDIN_PIPE && process->input && process->input->fd < 0 &&
-	    !input_adopt(process->input, holding->fd)) {
-		watch_input(manager, process->input);
-		return true;
-	}
 	if (holding->kind == HOLDING_STDIN_PIPE)
 		close_pipe(manager, holding->id, holding->fd);
 	else
 		close(holding->fd);
-	return false;
+	holdings_drop(manager->config.holdings, holding->id, holding->kind);
 }
 
-void hold_take(struct manager *manager)
+/* Takes over the descriptor, or closes it when nobody knows of it. Result: 0; as input_adopt(): it is held still. */
+static int take_one(struct manager *manager, const struct holding *holding)
+{
+	struct process *process = manager_by_id(manager, holding->id);
+	int *place = process ? place_of(manager, process, holding->kind) : NULL;
+	bool is_input = process && holding->kind == HOLDING_STDIN_PIPE && process->input && process->input->fd < 0;
+	int error = is_input ? input_adopt(process->input, holding->fd) : 0;
+	if (is_input && !error) {
+		watch_input(manager, process->input);
+	} else if (place && *place < 0) {
+		*place = holding->fd;
+		forget_untold(process, holding);
+	} else if (!is_input) {
+		let_go_of_unknown(manager, holding);
+	}
+	return error;
+}
+
+int hold_take(struct manager *manager)
 {
 	struct holdings *holdings = manager->config.holdings;
 	struct holding holding;
 	uint32_t cursor = 0;
-	while (holdings && holdings_next(holdings, &cursor, &holding))
-		if (!take_one(manager, &holding))
-			holdings_drop(holdings, holding.id, holding.kind);
+	int error = 0;
+	while (!error && holdings && holdings_next(holdings, &cursor, &holding))
+		error = take_one(manager, &holding);
+	return error;
 }

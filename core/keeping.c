@@ -415,7 +415,9 @@ int keeping_resume(struct manager *manager)
 {
 	struct session *session, *next;
 	struct process *process = NULL;
-	hold_take(manager);
+	int error = hold_take(manager);
+	if (error)
+		return error;
 	resume_groups(manager);
 	/* Before any end is taken: an entry whose end is not kept yet is the only one that knows of it, and is released after that. */
 	release_unknown(manager);

@@ -19,7 +19,8 @@ int keeping_put(struct manager *manager, bool all);
 int keeping_take(struct manager *manager, const struct record *record);
 
 /* After the last, and after all who held sessions hold them again: goes on from where the dead server was. What
- * the keeper did meanwhile is looked up in the table; launches that never reached it are sent. Result: 0, -ENOMEM. */
+ * the keeper did meanwhile is looked up in the table; launches that never reached it are sent.
+ * Result: 0; -ENOMEM or libuv's error: nothing that was held is lost, and another server may go on. */
 int keeping_resume(struct manager *manager);
 
 #endif

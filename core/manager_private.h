@@ -148,8 +148,8 @@ void hold_forget(struct manager *manager, uint64_t id, enum hold_part part);
 void hold_release(struct manager *manager);
 /* Input that is kept goes to the programs. */
 void hold_move(struct manager *manager);
-/* A new server: takes what is held to where it belongs. */
-void hold_take(struct manager *manager);
+/* A new server: takes what is held to where it belongs. Result: 0; -ENOMEM or libuv's error: another server may. */
+int hold_take(struct manager *manager);
 /* room.c: whether there are descriptors for the streams of a process that is to be started. Result: 0; -EMFILE, -EDQUOT with a
  * sentence. */
 int room_check(struct manager *manager, const struct process *process, struct refusal *why);

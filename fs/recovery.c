@@ -311,14 +311,16 @@ static void answer_underway(struct server *server)
 	underway_interrupt(&server->parking.underway, server->config.fuse_fd);
 }
 
-void recovery_resume(struct server *server)
+int recovery_resume(struct server *server)
 {
 	struct handle *handle;
 	repeat_init(server);
-	keeping_resume(server->manager); /* RECONCILE */
+	int error = keeping_resume(server->manager); /* RECONCILE */
+	if (error)
+		return error;
 	server_settle(server);
 	if (!server->answered_init)
-		return;
+		return 0;
 	server->has_epochs = notify_names(server->config.session);
 	if (!notify_resend(server->config.session)) /* RESEND */
 		answer_underway(server);
@@ -327,6 +329,7 @@ void recovery_resume(struct server *server)
 	cache_take_over(server->cache);
 	LIST_FOREACH(handle, &server->handles, link)
 		handle_notify(handle);
+	return 0;
 }
 
 bool recovery_repeat(struct server *server)

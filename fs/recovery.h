@@ -30,8 +30,9 @@ void recovery_forget(struct server *server, enum record_kind kind, uint64_t key)
 /* After everything was made and before the first request: takes what the journal has. Result: 0, also when it was empty; -EPROTO,
  * -ENOMEM. */
 int recovery_take(struct server *server);
-/* Then, ready to answer: the keeper's doings meanwhile, the kernel's caches, those who poll, the requests that were under way. */
-void recovery_resume(struct server *server);
+/* Then, ready to answer: the keeper's doings meanwhile, the kernel's caches, those who poll, the requests that were under way.
+ * Result: as keeping_resume's. */
+int recovery_resume(struct server *server);
 
 /* The kernel has nothing more to send: nobody will ask for what the dead have answered. */
 void recovery_all_were_resent(struct server *server);

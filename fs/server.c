@@ -338,7 +338,9 @@ static int begin(struct server *server, const struct server_config *config)
 		return error;
 	server->requests.data = server;
 	server->serving = true;
-	recovery_resume(server);
+	error = recovery_resume(server);
+	if (error)
+		return error;
 	tell_ready(server);
 	return uv_poll_start(&server->requests, UV_READABLE, on_requests);
 }

@@ -368,6 +368,7 @@ def a_server_that_lacks_something_when_it_begins_is_followed():
     for lacks in (MEMORY, FILES):
         with faulty_mount(faults) as mp:
             path = mp.start('p', 'sleep', '1000', timeout='1000')
+            reader = mp.start('reader', 'cat', stdin_open='1')
             session = os.open(mp('session'), os.O_RDONLY)
             daemon = mp.start('daemon', 'sleep', '1000', daemon='1')
             join = Background(write, path + '/ctl', 'join')
@@ -388,7 +389,10 @@ def a_server_that_lacks_something_when_it_begins_is_followed():
                 follow(number, 1)
             for number in range(0, seen, 16):
                 follow(number, 4)  # the keeper tries each a while later
-            same((join.is_alive(), value(path + '/state')), (True, 'running'))
+            same((join.is_alive(), value(path + '/state'), value(reader + '/state')), (True, 'running', 'running'))
+            append(reader + '/stdin', 'hello')
+            write(reader + '/ctl', 'eof\njoin')
+            same(read(reader + '/stdout'), 'hello')
             os.close(session)
             same(value(daemon + '/wait'), '-15')
             write(path + '/ctl', 'kill')
