@@ -29,9 +29,10 @@ struct porter_load {
 	STAILQ_ENTRY(porter_load) wait; /* fds are its own, and it was not sent yet */
 };
 
+/* Without padding. */
 struct order {
 	struct porter_load *load;
-	enum porter_kind kind;
+	uint64_t kind;
 	uint64_t to;
 };
 
