@@ -10,7 +10,6 @@ import resource
 import select
 import signal
 import struct
-import tempfile
 
 from harness import Mount, Skip, claim, main
 from plain import (SLOWNESS, Background, append, contains, errno_name, errno_of, exists, expect_errno, read, same, value, wait_until,
@@ -23,10 +22,13 @@ EVERYBODY = -1
 
 
 class Faults:
+    """In memory of this process's, which goes away with it."""
+
     def __init__(self):
-        self.file = tempfile.NamedTemporaryFile(prefix='procfs-mp-test-')
-        os.truncate(self.file.name, struct.calcsize(FORMAT))
-        self.memory = mmap.mmap(self.file.fileno(), 0)
+        descriptor = os.memfd_create('faults')
+        os.truncate(descriptor, struct.calcsize(FORMAT))
+        self.memory = mmap.mmap(descriptor, 0)
+        self.name = f'/proc/{os.getpid()}/fd/{descriptor}'
 
     def arm(self, pid, before=0, count=0, clock=0, no_resend=0, lacks=MEMORY):
         self.memory[:] = struct.pack(FORMAT, pid, before, count, 0, no_resend, clock, lacks)
@@ -36,7 +38,7 @@ class Faults:
 
 
 def faulty_mount(faults):
-    return Mount(environment={**os.environ, 'PROCFS_MP_FAULTS': faults.file.name})
+    return Mount(environment={**os.environ, 'PROCFS_MP_FAULTS': faults.name})
 
 
 def persist(function, *arguments):
