@@ -389,6 +389,8 @@ def a_server_that_lacks_something_when_it_begins_is_followed():
                 raise Skip('this is not tests/faulty, which can lack something')
             for number in range(0, seen, int(SLOWNESS)):
                 follow(number, 1)
+            for before_last in range(0, min(seen, 100), int(SLOWNESS)):  # the journal grows, and with it what comes before
+                follow(follow(1 << 20, 0) - before_last, 1)
             for number in range(0, seen, 16):
                 follow(number, 4)  # the keeper tries each a while later
             same((join.is_alive(), value(path + '/state'), value(reader + '/state')), (True, 'running', 'running'))
