@@ -106,6 +106,17 @@ static void pass_on(const struct reaping *reaping, siginfo_t *info)
 	waitid(P_PID, (id_t)info->si_pid, info, (goes_on ? WCONTINUED : WSTOPPED) | WNOHANG);
 }
 
+/* Result: false when nobody was stopped or goes on. */
+static bool pass_one_on(const struct reaping *reaping)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (waitid(P_ALL, 0, &info, WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+		return false;
+	pass_on(reaping, &info);
+	return true;
+}
+
 /* Result: false when nothing has happened to anybody. Children before their exec are not seen (launch.h). */
 static bool reap_one(struct reaping *reaping)
 {
@@ -113,14 +124,12 @@ static bool reap_one(struct reaping *reaping)
 	siginfo_t info = { .si_pid = 0 };
 	struct ptable_ref ref;
 
-	/* The system call, because waitid(3) has no rusage. */
-	if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT, &usage) < 0 ||
-	    info.si_pid == 0)
+	/* The system call, because waitid(3) has no rusage. Ends first: the kernel gives the oldest child of which there is something to
+	 * say, and one may stop and go on all the time. */
+	if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, &usage) < 0)
 		return false;
-	if (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED || info.si_code == CLD_TRAPPED) {
-		pass_on(reaping, &info);
-		return true;
-	}
+	if (info.si_pid == 0)
+		return pass_one_on(reaping);
 	if (info.si_pid == reaping->server) {
 		reaping->server_status = wait_status(&info);
 		reaping->server_ended = true;
@@ -131,15 +140,19 @@ static bool reap_one(struct reaping *reaping)
 	return waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG) == 0;
 }
 
-static void reap_all(struct reaping *reaping)
+/* Result: whether there may be more. */
+static bool reap_all(struct reaping *reaping)
 {
+	unsigned looks;
+
 	do {
 		reaping->ended_count = 0;
-		while (reaping->ended_count < KEEPER_BATCH && reap_one(reaping))
+		for (looks = 0; looks < KEEPER_BATCH && reap_one(reaping); looks++)
 			continue;
 		for (unsigned i = 0; i < reaping->ended_count; i++)
 			report(reaping, MESSAGE_ENDED, reaping->ended[i]);
 	} while (reaping->ended_count == KEEPER_BATCH);
+	return looks == KEEPER_BATCH;
 }
 
 static bool is_ignored(int signal_number)
@@ -460,11 +473,11 @@ int keeper_run(struct keeper *keeper, int *status)
 	if (error)
 		return error;
 	for (;;) {
-		reap_all(&life.reaping);
+		bool more = reap_all(&life.reaping);
 		life_look_for_readiness(&life);
 		if (life.reaping.server_ended && !life_goes_on(&life))
 			break;
-		bool ticks = life.taken.told < life.taken.count || life.awaited || life.between;
+		bool ticks = more || life.taken.told < life.taken.count || life.awaited || life.between;
 		life_take_signal(&life, keeper_wait(&life.signals, ticks));
 	}
 	launchers_destroy(life.launchers);

@@ -82,7 +82,8 @@ struct manager {
 	TAILQ_HEAD(, start) turnless;
 	unsigned turns; /* of all users but the mount's own */
 	int spare_at; /* descriptor number from which on idle streams are looked for */
-	bool has_new_ends; /* since they were */
+	bool has_new_ends; /* since they were, */
+	uint64_t settled;  /* in the loop's time */
 
 	struct place *roster;
 	size_t used, room, holes;

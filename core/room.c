@@ -9,6 +9,8 @@
 #include "core/manager_private.h"
 #include "core/share.h"
 
+enum { SETTLED_MS = 1000 };
+
 /* What its owner's part has let go of (share_spare) is held until here. Result: how many descriptors are gone. */
 static int settle(struct manager *manager, struct process *process)
 {
@@ -20,6 +22,8 @@ static int settle(struct manager *manager, struct process *process)
 			holdings_drop(manager->config.holdings, process->id, i ? HOLDING_STDERR : HOLDING_STDOUT);
 			gone += had[i];
 		}
+	if (gone)
+		share_recount(process);
 	return gone;
 }
 
@@ -32,6 +36,7 @@ static int settle_ended(struct manager *manager)
 		if (process->state == PROCESS_ENDED)
 			gone += settle(manager, process);
 	manager->has_new_ends = false;
+	manager->settled = uv_now(manager->config.loop);
 	return gone;
 }
 
@@ -51,7 +56,8 @@ void room_spare(struct manager *manager, int newest)
 		manager->spare_at = newest + many / 16;
 }
 
-/* Where there is no room, and no more has ended since, looking again would find no more. */
+/* Where there is no room, and no more has ended since, looking again would hardly find more: what a process left behind may have ended
+ * too, of which nobody hears. */
 static int check_room(struct manager *manager, const struct process *process, struct refusal *why)
 {
 	struct holdings *holdings = manager->config.holdings;
@@ -60,7 +66,7 @@ static int check_room(struct manager *manager, const struct process *process, st
 		kinds |= process_output_to(process, i) ? 0 : 1U << (i ? HOLDING_STDERR : HOLDING_STDOUT);
 	if (!holdings || holdings_has_room(holdings, process->id, kinds))
 		return 0;
-	if (manager->has_new_ends)
+	if (manager->has_new_ends || uv_now(manager->config.loop) - manager->settled >= SETTLED_MS)
 		settle_ended(manager);
 	if (holdings_has_room(holdings, process->id, kinds))
 		return 0;

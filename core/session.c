@@ -16,7 +16,8 @@ struct session_search {
 	pid_t pid;
 	const char *name;
 	bool found;
-	bool again; /* another was closed since it began */
+	bool again;  /* another was closed since it began */
+	bool opened; /* or it was opened once more */
 };
 
 struct session *session_by_pid(struct manager *manager, pid_t pid)
@@ -85,6 +86,8 @@ int manager_open_session(struct manager *manager, const struct caller *caller, s
 	int error = kin_process_of(caller->pid, &pid);
 	struct session *session = error ? NULL : session_by_pid(manager, pid);
 	if (session) {
+		if (session->search)
+			session->search->opened = true;
 		session->holders++;
 		*out = session;
 		return 0;
@@ -177,6 +180,7 @@ void session_resume(struct manager *manager, struct session *session)
 	if (!goes_on && !session->over) {
 		session->over = true;
 		manager->are_sessions_changed = true;
+		share_settle(session->share, &session->held, &(struct share_cost){0});
 		lineage_release(manager, &session->children, session->owner);
 	}
 	if (!session->holders)
@@ -206,10 +210,11 @@ static void on_searched(void *context)
 {
 	struct session_search *search = context;
 	struct session *session = search->session;
-	bool again = search->found && search->again;
+	bool found = search->found || search->opened;
+	bool again = found && search->again;
 	if (session) {
 		session->search = NULL;
-		if (!search->found)
+		if (!found)
 			end_session(session);
 		if (!again || begin_search(session, search->name))
 			waiters_tell(&session->closing, 0);

@@ -29,6 +29,8 @@ static void on_timer(uv_timer_t *timer)
 		set_timer(costly);
 		return;
 	}
+	if (costly->round != turn->round)
+		costly->served_count = 0;
 	costly->round = turn->round;
 	costly_leave(costly, turn);
 	turn->waiter->on_done(turn->waiter, 0);
@@ -52,6 +54,15 @@ bool costly_is_free(const struct costly *costly)
 	return !costly->is_begun && TAILQ_EMPTY(&costly->turns) && left(costly) < MILLISECOND;
 }
 
+/* In this round. Where there are too many to know, all are of the next. */
+static bool had_turn(const struct costly *costly, uid_t uid)
+{
+	for (unsigned i = 0; i < costly->served_count; i++)
+		if (costly->served[i] == uid)
+			return true;
+	return costly->served_count == COSTLY_SERVED_MOST;
+}
+
 /* The first in which this user has none yet. */
 static uint64_t choose_round(const struct costly *costly, uid_t uid)
 {
@@ -59,7 +70,7 @@ static uint64_t choose_round(const struct costly *costly, uid_t uid)
 	TAILQ_FOREACH_REVERSE(turn, &costly->turns, turns, link)
 		if (turn->uid == uid)
 			return turn->round + 1;
-	return costly->round + (costly->last == uid);
+	return costly->round + had_turn(costly, uid);
 }
 
 void costly_wait(struct costly *costly, struct turn *turn)
@@ -92,6 +103,12 @@ void costly_begin(struct costly *costly, uid_t uid)
 		costly->began = uv_hrtime();
 	costly->is_begun = true;
 	costly->last = uid;
+	if (TAILQ_EMPTY(&costly->turns)) {
+		costly->round++;
+		costly->served_count = 0;
+	}
+	if (!had_turn(costly, uid))
+		costly->served[costly->served_count++] = uid;
 }
 
 void costly_end(struct costly *costly)

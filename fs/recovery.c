@@ -194,7 +194,11 @@ bool recovery_is_whole(const struct server *server)
 
 void recovery_compact(struct server *server)
 {
-	if (journal_wants_compaction(server->journal))
+	if (!journal_wants_compaction(server->journal))
+		return;
+	/* What was changed by telling is kept where there is room, before all is put where there may be none. */
+	recovery_keep(server);
+	if (recovery_is_whole(server))
 		compact(server);
 }
 

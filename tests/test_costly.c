@@ -20,6 +20,7 @@ struct one {
 	char name;
 	struct house *house;
 	bool does_nothing;
+	struct one *next; /* who waits when its turn is over; NULL: nobody more */
 };
 
 struct house {
@@ -46,13 +47,22 @@ static void on_turn(struct waiter *waiter, int error)
 	assert_false(costly_is_free(&house->costly));
 	costly_end(&house->costly);
 	house->costly.free = 0;
+	if (one->next && strlen(house->served) < MOST - 1)
+		costly_wait(&house->costly, &one->next->turn);
 }
 
-static struct one *wait_as(struct house *house, uid_t uid, char name)
+static struct one *add(struct house *house, uid_t uid, char name)
 {
 	struct one *one = &house->ones[house->count++];
 
 	*one = (struct one){ .waiter.on_done = on_turn, .turn = { .uid = uid, .waiter = &one->waiter }, .name = name, .house = house };
+	return one;
+}
+
+static struct one *wait_as(struct house *house, uid_t uid, char name)
+{
+	struct one *one = add(house, uid, name);
+
 	costly_wait(&house->costly, &one->turn);
 	return one;
 }
@@ -143,6 +153,23 @@ static void another_user_comes_before_the_same_user_again(void **state)
 	assert_string_equal(house->served, "bc1B23");
 }
 
+static void two_who_come_again_after_each_other_do_not_starve_a_third(void **state)
+{
+	struct house *house = *state;
+	struct one *bob, *carol;
+
+	take_long(house, BOB);
+	wait_as(house, ALICE, '1');
+	wait_as(house, ALICE, '2');
+	bob = add(house, BOB, 'b');
+	carol = wait_as(house, CAROL, 'c');
+	bob->next = carol;
+	carol->next = bob;
+	serve(house);
+	assert_non_null(strchr(house->served, '2'));
+	assert_true(strchr(house->served, '2') - house->served < 6);
+}
+
 static void of_one_user_the_first_comes_first(void **state)
 {
 	struct house *house = *state;
@@ -180,6 +207,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_is_begun_at_once_when_nothing_was_done_a_moment_ago, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_took_long_is_followed_by_as_long_a_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_user_comes_before_the_same_user_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(two_who_come_again_after_each_other_do_not_starve_a_third, setup, teardown),
 		cmocka_unit_test_setup_teardown(of_one_user_the_first_comes_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_leaves_is_not_told_and_the_next_one_is, setup, teardown),
 	};

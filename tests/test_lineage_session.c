@@ -138,6 +138,23 @@ static void closes_that_come_while_one_is_looked_at_are_looked_at_too(void **sta
 	unlink(path);
 }
 
+static void a_session_that_is_opened_again_while_it_is_looked_at_goes_on(void **state)
+{
+	struct world *world = *state;
+	struct closing closing = { .waiter.on_done = on_known };
+	struct session *first, *second, *found;
+
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &first), 0);
+	assert_int_equal(manager_check_session(first, getpid(), "nothing", &closing.waiter), 1);
+	assert_int_equal(manager_open_session(world->manager, &world->caller, &second), 0);
+	assert_ptr_equal(second, first);
+	AWAIT(world, closing.known);
+	assert_null(manager_inside(world->manager, &world->caller, &found));
+	assert_ptr_equal(found, first);
+	manager_close_session(world->manager, second);
+	manager_close_session(world->manager, first);
+}
+
 static void a_session_that_is_gone_before_it_is_known_is_not_asked_for_again(void **state)
 {
 	struct world *world = *state;
@@ -185,6 +202,7 @@ int main(void)
 		IN_WORLD(a_session_opened_twice_lasts_until_both_are_closed),
 		IN_WORLD(a_session_lasts_until_its_opener_has_no_descriptor_of_it),
 		IN_WORLD(closes_that_come_while_one_is_looked_at_are_looked_at_too),
+		IN_WORLD(a_session_that_is_opened_again_while_it_is_looked_at_goes_on),
 		IN_WORLD(a_session_that_is_gone_before_it_is_known_is_not_asked_for_again),
 		IN_WORLD(inside_of_a_managed_process_its_session_does_not_count),
 		IN_WORLD(who_cannot_be_identified_or_is_gone_opens_no_session),
