@@ -16,6 +16,9 @@
 /* So many of a process's own lines take no time that anybody would notice. */
 enum { FEW_LINES = 64 };
 
+/* In a resumption's state: its writer has sent the line again, and it waits for its turn to go on with it. */
+enum { SENT_AGAIN = 1 << 4 };
+
 /* ---- the verbs ---- */
 
 static int run_start(const struct view *view, const struct step *step, struct waiter *waiter)
@@ -338,12 +341,13 @@ void script_resume(struct script *script, enum script_again again, struct resump
 {
 	size_t next = again == SCRIPT_RESENT ? at->next : 0;
 	const struct verb *verb = next < script->count ? script->steps[next].verb : NULL;
-	bool begun = at->state != SCRIPT_WAITS_FOR_TURN;
-	if (next >= script->count || (begun && (!verb || (int)verb->waits != at->state)))
+	int state = at->state & ~SENT_AGAIN;
+	bool begun = state != SCRIPT_WAITS_FOR_TURN;
+	if (next >= script->count || (begun && (!verb || (int)verb->waits != state)))
 		return;
-	if (again == SCRIPT_INTERRUPTED && at->state != SCRIPT_WAITS_FOR_START)
+	if (again == SCRIPT_INTERRUPTED && state != SCRIPT_WAITS_FOR_START)
 		return;
-	script->again = begun ? again : SCRIPT_ANEW;
+	script->again = !begun ? SCRIPT_ANEW : at->state & SENT_AGAIN ? SCRIPT_INTERRUPTED : again;
 	if (again == SCRIPT_INTERRUPTED)
 		return;
 	script->next = next;
@@ -360,6 +364,8 @@ void script_place(const struct script *script, enum script_state state, struct r
 	/* A line that had begun before goes on when it is its turn. */
 	bool begun = state == SCRIPT_WAITS_FOR_TURN && script->again;
 	out->state = (int)(begun ? script->steps[script->next].verb->waits : state);
+	if (begun && script->again == SCRIPT_INTERRUPTED)
+		out->state |= SENT_AGAIN;
 	out->next = script->next;
 	out->done = script->done;
 	out->chosen = script->steps[script->next].chosen;

@@ -8,7 +8,8 @@ import stat
 import subprocess
 
 from harness import BINARY, Mount, claim, main, program_of
-from plain import Background, children_of, errno_of, expect_errno, in_child, read, same, value, wait_until, write
+from plain import (Background, children_of, errno_of, exit_of, expect_errno, fork, in_child, read, same, value, wait_until,
+                   write)
 
 
 @claim
@@ -118,6 +119,27 @@ def join_does_not_wait_for_orphans_that_hold_the_output(mp):
     os.rmdir(path)
     os.kill(orphan, signal.SIGKILL)
     wait_until(lambda: orphan not in children_of(mp.keeper))
+
+
+def stop_and_go_on(pids):
+    while True:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+            os.kill(pid, signal.SIGCONT)
+
+
+@claim
+def ends_are_told_while_older_ones_are_stopped_and_go_on_all_the_time(mp):
+    """An end is not hidden by what others do."""
+    pids = [int(value(mp.start(f'older{number}', 'sleep', '1000') + '/pid')) for number in range(30)]
+    busy = [fork(lambda: stop_and_go_on(pids)) for _ in range(2)]
+    try:
+        for number in range(20):
+            same(value(mp.run(f'younger{number}', 'true') + '/exitcode'), '0')
+    finally:
+        for pid in busy:
+            os.kill(pid, signal.SIGKILL)
+    same([exit_of(pid) for pid in busy], [-9, -9])
 
 
 def descriptors(mp):
