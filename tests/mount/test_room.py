@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import signal
 
 from harness import Mount, claim, main
 from plain import contains, errno_name, errno_of, expect_errno, read, same, value, wait_until, write
@@ -102,6 +103,20 @@ def a_run_that_follows_takes_the_room_of_the_one_before():
         write(mp('p0', 'ctl'), 'kill\njoin')
         write(mp(f'p{count}', 'ctl'), 'start')
         same(is_let_in(mp, 'last', 'true'), False)
+
+
+@claim
+def room_that_those_left_behind_have_given_back_is_found():
+    """Streams that nobody has written to nor can write to any more take no room, whenever the last one went who could."""
+    with with_descriptors(400) as mp:
+        for number in range(10):
+            mp.run(f'left{number}', 'sh', ['-c', f'sleep 1000 & echo $! >{mp.base}/left{number}'])
+        left = [int(read(f'{mp.base}/left{number}')) for number in range(10)]
+        fill(mp, 'sleep', ['1000'])
+        same(is_let_in(mp, 'more', 'true'), False)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: errno_of(write, mp('more', 'ctl'), 'start') == 0, what='room')
 
 
 @claim(timeout=120)
