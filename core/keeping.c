@@ -319,7 +319,7 @@ static int take_process(struct manager *manager, uint64_t id, struct record_read
 
 int keeping_take(struct manager *manager, const struct record *record)
 {
-	struct record_reader from = { record->bytes, (const char *)record->bytes + record->size, false };
+	struct record_reader from = record_reader_of(record->bytes, record->size);
 	struct process *process;
 	int error = -EPROTO;
 	switch (record->kind) {
@@ -342,7 +342,7 @@ int keeping_take(struct manager *manager, const struct record *record)
 	default:
 		break;
 	}
-	return !error && from.bad ? -EPROTO : error;
+	return from.lacks ? -ENOMEM : !error && from.bad ? -EPROTO : error;
 }
 
 /* ---- going on ---- */

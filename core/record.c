@@ -94,7 +94,7 @@ char *record_copy(struct record_reader *from, size_t *size)
 		return NULL;
 	char *copy = malloc(length + 1);
 	if (!copy) {
-		from->bad = true;
+		from->bad = from->lacks = true;
 		return NULL;
 	}
 	memcpy(copy, bytes, length);

@@ -17,8 +17,14 @@
 /* To be read: the bytes stay the caller's. */
 struct record_reader {
 	const char *at, *end;
-	bool bad; /* they ended too early, or a number was too large, or there was no memory */
+	bool bad;   /* they ended too early, or a number was too large, or there was no memory */
+	bool lacks; /* there was no memory: nothing is known of the bytes */
 };
+
+static inline struct record_reader record_reader_of(const void *bytes, size_t size)
+{
+	return (struct record_reader){ .at = bytes, .end = (const char *)bytes + size };
+}
 
 void record_put_number(struct text *out, uint64_t number);
 void record_put_signed(struct text *out, int64_t number);

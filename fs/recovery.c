@@ -230,7 +230,7 @@ static int take_lock(struct server *server, struct record_reader *from)
 static int take(void *context, const struct record *record)
 {
 	struct server *server = context;
-	struct record_reader from = { record->bytes, (const char *)record->bytes + record->size, false };
+	struct record_reader from = record_reader_of(record->bytes, record->size);
 	int error;
 	switch (record->kind) {
 	case RECORD_SERVER:
@@ -253,7 +253,7 @@ static int take(void *context, const struct record *record)
 	default:
 		return keeping_take(server->manager, record);
 	}
-	return !error && from.bad ? -EPROTO : error;
+	return from.lacks ? -ENOMEM : !error && from.bad ? -EPROTO : error;
 }
 
 /* Removed names that nobody has open any more were forgotten with their last close. */

@@ -189,7 +189,7 @@ static void the_next_event_tells_those_who_wait(void **state)
 /* The server dies, and another finds the memory and what was last kept of where the lines are. */
 static void be_born_again(struct scene *scene, char *memory, const struct text *kept)
 {
-	struct record_reader from = { kept->data, kept->data + kept->size, false };
+	struct record_reader from = record_reader_of(kept->data, kept->size);
 
 	events_destroy(scene->events);
 	scene->events = events_create_in(memory, ROOM);
@@ -257,10 +257,10 @@ static void a_reader_goes_on_where_it_was_when_it_was_kept(void **state)
 			add(scene, MANAGER_STARTED, i);
 		events_read(scene->events, &reader, start, before);
 		events_pack_reader(&reader, &kept);
-		assert_int_equal(events_unpack_reader(&again, &(struct record_reader){ kept.data, kept.data + kept.size, false }), 0);
+		assert_int_equal(events_unpack_reader(&again, &(struct record_reader){ kept.data, kept.data + kept.size, false, false }), 0);
 		for (size_t size = 0; size < kept.size; size++)
 			assert_int_equal(events_unpack_reader(&(struct events_reader){0}, &(struct record_reader){
-					 kept.data, kept.data + size, false }), -EPROTO);
+					 kept.data, kept.data + size, false, false }), -EPROTO);
 		whole = strdup(read_all(scene, &reader, 50));
 		rest = strdup(read_all(scene, &again, 50));
 		if (!before) {
@@ -288,10 +288,10 @@ static void what_cannot_be_lines_is_refused(void **state)
 		kept.size = 0;
 		for (int j = 0; j < 4; j++)
 			record_put_number(&kept, BAD[i][j]);
-		assert_int_equal(events_unpack(scene->events, &(struct record_reader){ kept.data, kept.data + kept.size, false }),
+		assert_int_equal(events_unpack(scene->events, &(struct record_reader){ kept.data, kept.data + kept.size, false, false }),
 				 -EPROTO);
 	}
-	assert_int_equal(events_unpack(scene->events, &(struct record_reader){ kept.data, kept.data, false }), -EPROTO);
+	assert_int_equal(events_unpack(scene->events, &(struct record_reader){ kept.data, kept.data, false, false }), -EPROTO);
 	assert_int_equal(events_end(scene->events), strlen(LIFE));
 	text_finish(&kept);
 }

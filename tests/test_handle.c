@@ -65,7 +65,7 @@ static void set_text(struct text *text, const char *bytes)
 
 static int unpack(struct server *server, uint64_t number, const struct text *kept, struct handle **out)
 {
-	struct record_reader from = { kept->data, kept->data + kept->size, false };
+	struct record_reader from = record_reader_of(kept->data, kept->size);
 	int error = handle_unpack(server, number, &from, out);
 
 	assert_true(error || from.at == from.end);

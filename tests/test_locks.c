@@ -142,7 +142,7 @@ static void locks_come_back_as_they_were_with_those_that_are_removed_and_open(vo
 	lock_pack(old, &kept);
 	lock_pack(b, &kept);
 	lock_pack(a, &kept);
-	from = (struct record_reader){ kept.data, kept.data + kept.size, false };
+	from = (struct record_reader){ kept.data, kept.data + kept.size, false, false };
 	assert_int_equal(lock_unpack(&again, &from, NULL), 0);
 	assert_int_equal(lock_unpack(&again, &from, &found), 0);
 	assert_ptr_equal(found, locks_by_name(&again, "b\n"));
@@ -174,9 +174,9 @@ static void what_is_cut_or_there_already_is_no_lock(void **state)
 	(void)state;
 	lock_pack(make(&locks, "a"), &kept);
 	for (size_t size = 0; size < kept.size; size++)
-		assert_int_equal(lock_unpack(&(struct locks){0}, &(struct record_reader){ kept.data, kept.data + size, false }, NULL),
+		assert_int_equal(lock_unpack(&(struct locks){0}, &(struct record_reader){ kept.data, kept.data + size, false, false }, NULL),
 				 -EPROTO);
-	assert_int_equal(lock_unpack(&locks, &(struct record_reader){ kept.data, kept.data + kept.size, false }, NULL), -EEXIST);
+	assert_int_equal(lock_unpack(&locks, &(struct record_reader){ kept.data, kept.data + kept.size, false, false }, NULL), -EEXIST);
 	text_finish(&kept);
 	locks_finish(&locks);
 }

@@ -15,7 +15,7 @@
 
 static struct record_reader read_all(const struct text *text)
 {
-	return (struct record_reader){ text->data, text->data + text->size, false };
+	return (struct record_reader){ text->data, text->data + text->size, false, false };
 }
 
 static void configure(struct process *process)
@@ -192,11 +192,11 @@ static void bytes_that_end_anywhere_are_refused(void **state)
 	struct process_ties ties;
 	pack_both(process, &TIES, &rest, &words);
 	for (size_t size = 0; size < rest.size; size++) {
-		struct record_reader from = { rest.data, rest.data + size, false };
+		struct record_reader from = record_reader_of(rest.data, size);
 		assert_int_equal(process_unpack(77, &from, &other, &ties), -EPROTO);
 	}
 	for (size_t size = 0; size < words.size; size++) {
-		struct record_reader from = { words.data, words.data + size, false };
+		struct record_reader from = record_reader_of(words.data, size);
 		other = process_create("x", "1");
 		assert_int_equal(process_unpack_configuration(other, &from), -EPROTO);
 		process_destroy(other);

@@ -11,7 +11,7 @@
 
 static struct record_reader read_all(const struct text *text)
 {
-	return (struct record_reader){ text->data, text->data + text->size, false };
+	return (struct record_reader){ text->data, text->data + text->size, false, false };
 }
 
 static void numbers_come_back(void **state)
@@ -59,10 +59,10 @@ static void what_is_missing_reads_as_nothing(void **state)
 	static const char CUT[] = { 5, 'a' }, LONG[] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, 2 };
 	size_t size;
 	(void)state;
-	struct record_reader from = { CUT, CUT + sizeof CUT, false };
+	struct record_reader from = record_reader_of(CUT, sizeof CUT);
 	assert_null(record_copy(&from, &size));
 	assert_true(from.bad && record_number(&from) == 0);
-	from = (struct record_reader){ LONG, LONG + sizeof LONG, false };
+	from = (struct record_reader){ LONG, LONG + sizeof LONG, false, false };
 	assert_true(record_number(&from) == 0 && from.bad);
 }
 

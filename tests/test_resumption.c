@@ -22,7 +22,7 @@ static void die(struct write *write, struct text *kept)
 
 static int come_again(struct write *write, struct text *kept, const char *text)
 {
-	struct record_reader from = { kept->data, kept->data + kept->size, false };
+	struct record_reader from = record_reader_of(kept->data, kept->size);
 	struct resumption *at = NULL;
 
 	assert_int_equal(resumption_unpack(&from, &at), 0);
@@ -289,8 +289,8 @@ static void what_is_cut_or_boasts_is_no_resumption(void **state)
 	at.chosen = ids;
 	resumption_pack(&at, &text);
 	for (size_t size = 0; size < text.size; size++)
-		assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + size, false }, &out), -EPROTO);
-	assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + text.size, false }, &out), 0);
+		assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + size, false, false }, &out), -EPROTO);
+	assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + text.size, false, false }, &out), 0);
 	assert_true(out->unique == 300 && out->next == 3 && out->done == 70 && out->answer_size == 2);
 	assert_true(out->names_size == 4 && !memcmp(out->names, "b\nc\n", 4));
 	assert_true(out->chosen->count == 2 && out->chosen->id[0] == 7 && out->chosen->id[1] == 9);
@@ -299,7 +299,7 @@ static void what_is_cut_or_boasts_is_no_resumption(void **state)
 	for (int i = 0; i < 5; i++)
 		record_put_number(&text, 1);
 	record_put_number(&text, UINT64_MAX / 8); /* so many ids */
-	assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + text.size, false }, &out), -EPROTO);
+	assert_int_equal(resumption_unpack(&(struct record_reader){ text.data, text.data + text.size, false, false }, &out), -EPROTO);
 	text_finish(&text);
 	free(ids);
 }

@@ -165,7 +165,7 @@ static void take_limit(struct world *world, struct process *process, uint64_t du
 	record_put_number(&text, false);
 	record_put_number(&text, false);
 	record_put_number(&text, due + 1);
-	from = (struct record_reader){ text.data, text.data + text.size, false };
+	from = (struct record_reader){ text.data, text.data + text.size, false, false };
 	assert_int_equal(stopping_unpack(world->manager, process, &from), 0);
 	assert_ptr_equal(from.at, from.end);
 	text_finish(&text);

@@ -106,7 +106,7 @@ static void resume(struct handle *handle)
 
 static int take(struct scene *scene, uint64_t number, const struct text *bytes, struct text *out)
 {
-	struct record_reader from = { bytes->data, bytes->data + bytes->size, false };
+	struct record_reader from = record_reader_of(bytes->data, bytes->size);
 	struct handle *handle = NULL;
 	int error = handle_unpack(&scene->server, number, &from, &handle);
 
@@ -207,7 +207,7 @@ static void read_some(struct events *events, struct events_reader *reader, uint6
 
 static void check_events(const uint8_t *data, size_t size)
 {
-	struct record_reader from = { (const char *)data, (const char *)data + size, false };
+	struct record_reader from = record_reader_of(data, size);
 	size_t around = events_memory(ROOM);
 	char *memory = malloc(around);
 	struct events *events = memory ? events_create_in(memory, ROOM) : NULL;

@@ -87,7 +87,7 @@ static int (*const takers[])(struct record_reader *from, struct text *out) = {
 /* Result: whether it was taken, and *out is what was packed of it. */
 static bool take(unsigned which, const char *bytes, size_t size, struct text *out)
 {
-	struct record_reader from = { bytes, bytes + size, false };
+	struct record_reader from = record_reader_of(bytes, size);
 	int error = takers[which](&from, out);
 
 	require(from.at >= bytes && from.at <= bytes + size, "nothing is read beyond the end");
