@@ -1,5 +1,7 @@
 #include "fs/costly.h"
 
+#include <string.h>
+
 enum { MILLISECOND = 1000000 };
 
 static uint64_t left(const struct costly *costly)
@@ -38,7 +40,7 @@ static void on_timer(uv_timer_t *timer)
 
 void costly_init(struct costly *costly, uv_loop_t *loop)
 {
-	*costly = (struct costly){ .last = (uid_t)-1 };
+	memset(costly, 0, sizeof *costly);
 	TAILQ_INIT(&costly->turns);
 	uv_timer_init(loop, &costly->timer);
 	costly->timer.data = costly;
@@ -102,7 +104,6 @@ void costly_begin(struct costly *costly, uid_t uid)
 	if (!costly->is_begun)
 		costly->began = uv_hrtime();
 	costly->is_begun = true;
-	costly->last = uid;
 	if (TAILQ_EMPTY(&costly->turns)) {
 		costly->round++;
 		costly->served_count = 0;

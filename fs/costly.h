@@ -29,8 +29,7 @@ struct costly {
 	uv_timer_t timer;
 	TAILQ_HEAD(turns, turn) turns; /* by round; of a round the oldest first */
 	uint64_t round; /* in each a user has one turn */
-	uid_t last;     /* whose turn that was, */
-	uid_t served[COSTLY_SERVED_MOST]; /* and who had theirs in this round */
+	uid_t served[COSTLY_SERVED_MOST]; /* who had theirs in this one */
 	unsigned served_count;
 	bool is_begun;
 	uint64_t began, free; /* nanoseconds of uv_hrtime(3): of what is under way; from when on there may be another */

@@ -101,7 +101,7 @@ static void take_long(struct house *house, uid_t uid)
 static void serve(struct house *house)
 {
 	house->costly.free = 0;
-	costly_begin(&house->costly, house->costly.last);
+	costly_begin(&house->costly, house->costly.served[0]);
 	costly_end(&house->costly);
 	house->costly.free = 0;
 	uv_run(&house->loop, UV_RUN_DEFAULT);
